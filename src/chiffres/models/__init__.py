@@ -8,22 +8,61 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from typing import TYPE_CHECKING, Literal, get_args
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from chiffres.errors import UnknownNameError, UsageError
+from chiffres.errors import ModelFileError, UnknownNameError
 
 if TYPE_CHECKING:
     from chiffres.models.backend import keras
 
-FAMILIES = ("lab",)
-"""The modules of this package whose ``MODELS`` can be built, by name."""
-
 Scale = Literal["raw", "unit"]
 
 
-def model_names() -> list[str]:
-    """Return the names of all models that can be built."""
-    return [name for family in FAMILIES for name in _family(family)]
+def models() -> dict[str, Callable[[], keras.Sequential]]:
+    """Return what builds each model: the ``MODELS`` of all modules of this package, by name."""
+    found: dict[str, Callable[[], Any]] = {}
+    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
+        found |= getattr(importlib.import_module(module.name), "MODELS", {})
+    return found
+
+
+def build_model(name: str, scale: Scale = "raw") -> keras.Sequential:
+    """Build the model called ``name``, its weights drawn from Keras's global seed.
+
+    Args:
+        name: ``dense``, ``conv``, ``conv-pool`` or ``conv-dropout``.
+        scale: ``"raw"`` feeds the layers with grey levels from 0 to 255, as the lab does;
+            ``"unit"`` puts a layer first that brings them to 0 to 1.
+
+    Raises:
+        UnknownNameError: there is no such model.
+    """
+    from chiffres.models.backend import keras
+
+    known = models()
+    if name not in known:
+        raise UnknownNameError("model", name, known)
+    model = known[name]()
+    if scale == "raw":
+        return model
+    rescaling = keras.layers.Rescaling(1 / 255)
+    return keras.Sequential([keras.Input(model.input_shape[1:]), rescaling, *model.layers])
+
+
+def as_input(images: npt.NDArray[np.uint8], model: keras.Model) -> npt.NDArray[np.float32]:
+    """Return ``images`` ``(n, 28, 28)`` uint8 as the model takes them: float32, 0 to 255.
+
+    Raises:
+        ModelFileError: the model takes something else than one 28×28 image.
+    """
+    shape = getattr(model, "input_shape", None)
+    if shape not in ((None, 784), (None, 28, 28), (None, 28, 28, 1)):
+        raise ModelFileError(
+            f"the model {model.name!r} takes inputs of shape {shape}; "
+            "expected (None, 784), (None, 28, 28) or (None, 28, 28, 1)"
+        )
+    return images.reshape(len(images), *shape[1:]).astype(np.float32)

@@ -1,0 +1,195 @@
+"""Model files, loaded as untrusted input: ``.keras`` and ``.h5``, of Keras 3 and of Keras 2.
+
+A model file describes layers by name and holds their weights. Before Keras sees it, its sizes are
+checked, and only the layers listed here are let through: no Lambda, no custom object, no pickled
+module, so that no code from the file can run.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import h5py
+
+from chiffres.errors import ModelFileError, UsageError
+from chiffres.models.backend import keras
+
+MODEL_FILE = "model.keras"
+"""The model's file inside a run folder."""
+SUFFIXES = (".keras", ".h5")
+MAX_BYTES = 2**30
+"""The largest model, on disk, unpacked and in memory: 1 GiB."""
+MAX_CONFIG_BYTES = 4 * 2**20
+
+_LAYERS = """
+    Activation Add Average AveragePooling2D BatchNormalization Concatenate Conv2D Cropping2D Dense
+    DepthwiseConv2D Dropout ELU Flatten GaussianDropout GaussianNoise GlobalAveragePooling2D
+    GlobalMaxPooling2D InputLayer LayerNormalization LeakyReLU MaxPooling2D Multiply PReLU Permute
+    ReLU Rescaling Reshape SeparableConv2D Softmax SpatialDropout2D ZeroPadding2D
+"""
+_PARTS = """
+    Functional Model Sequential
+    Policy DTypePolicy
+    Constant GlorotNormal GlorotUniform HeNormal HeUniform LecunNormal LecunUniform Ones Orthogonal
+    RandomNormal RandomUniform TruncatedNormal VarianceScaling Zeros
+    L1 L1L2 L2 MaxNorm NonNeg UnitNorm
+    Adam AdamW SGD RMSprop Nadam
+    SparseCategoricalCrossentropy CategoricalCrossentropy
+    __tuple__ __keras_tensor__ TensorShape
+"""
+ALLOWED = frozenset((_LAYERS + _PARTS).split())
+"""Every class that a model file may name."""
+_MODULES = ("keras", "tf_keras", "tensorflow.keras", "builtins")
+
+
+def find_model(model: str | Path) -> Path:
+    """Return the model file that ``model`` names: a run folder, a ``.keras`` or an ``.h5`` file.
+
+    Raises:
+        UsageError: there is no such thing.
+    """
+    path = Path(model).expanduser()
+    if path.is_dir():
+        path = path / MODEL_FILE
+        if not path.is_file():
+            raise UsageError(f"{model}: a folder without {MODEL_FILE}, so not a run to load")
+    elif not path.exists():
+        raise UsageError(f"{model}: no such run folder or model file")
+    elif path.suffix not in SUFFIXES:
+        raise UsageError(f"{model}: expected a run folder or a file {' or '.join(SUFFIXES)}")
+    return path
+
+
+def load_model(model: str | Path, *, compile: bool = False) -> keras.Model:  # noqa: A002
+    """Load a Keras model from a run folder, a ``.keras`` or an ``.h5`` file.
+
+    Args:
+        model: the folder or file, written by Keras 3 or (``.h5``) Keras 2.
+        compile: whether to restore the optimizer with its state as well, to train on.
+
+    Raises:
+        UsageError: there is no such folder or file.
+        ModelFileError: damaged, over 1 GiB, or naming anything but well-known layers.
+    """
+    path = find_model(model)
+    try:
+        _check_size(path.stat().st_size, "the file")
+        config = _checked_config(path)
+        _check_parameters(config)
+        return keras.saving.load_model(path, compile=compile, safe_mode=True)
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from error
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise ModelFileError(f"{path}: damaged or not a model file: {error}") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+        reason = (str(error).strip() or repr(error)).splitlines()[0][:200]
+        raise ModelFileError(f"{path}: Keras cannot load it: {reason}") from error
+
+
+def _check_size(size: int, what: str, limit: int = MAX_BYTES) -> None:
+    if size > limit:
+        raise ModelFileError(f"{what} takes {size:,} bytes, over the limit of {limit:,}")
+
+
+def _checked_config(path: Path) -> dict[str, Any]:
+    """Return the model's description, once it and the weights' layout have been checked."""
+    if path.suffix == ".h5":
+        with h5py.File(path) as file:
+            _check_weights(file)
+            text = file.attrs.get("model_config")
+    else:
+        text = _unzipped_config(path)
+    if text is None:
+        raise ModelFileError("holds weights only; expected a whole model, saved by model.save()")
+    _check_size(len(text), "the model's description", MAX_CONFIG_BYTES)
+    config = json.loads(text)
+    described = {key: value for key, value in config.items() if key != "compile_config"}
+    for node in _nodes(described):
+        _check_node(node)
+    return described
+
+
+def _unzipped_config(path: Path) -> bytes:
+    """Return ``config.json`` of the ``.keras`` archive, once its members have been checked."""
+    with zipfile.ZipFile(path) as archive:
+        members = {member.filename: member for member in archive.infolist()}
+        expected = {"config.json", "metadata.json", "model.weights.h5"}
+        if members.keys() != expected:
+            raise ModelFileError(f"expected the members {sorted(expected)}, found {sorted(members)}")
+        _check_size(sum(member.file_size for member in members.values()), "the archive, unpacked,")
+        _check_size(members["config.json"].file_size, "config.json", MAX_CONFIG_BYTES)
+        weights: IO[bytes] = io.BytesIO(archive.read("model.weights.h5"))
+        with h5py.File(weights) as file:
+            _check_weights(file)
+        return archive.read("config.json")
+
+
+def _check_weights(group: h5py.Group) -> int:
+    """Return the bytes that the arrays below ``group`` announce; refuse links out of the file."""
+    total = 0
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise ModelFileError(f"the weights {group.name}/{name} point elsewhere; refused")
+        item = group[name]
+        if isinstance(item, h5py.Group):
+            total += _check_weights(item)
+        elif item.external or item.is_virtual:
+            raise ModelFileError(f"the weights {item.name} lie outside the file; refused")
+        else:
+            total += math.prod(item.shape) * item.dtype.itemsize
+        _check_size(total, "the weights")
+    return total
+
+
+def _nodes(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield every dictionary inside the description."""
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _nodes(item)
+
+
+def _check_node(node: dict[str, Any]) -> None:
+    """Refuse a class that is not on the list, whatever it calls itself."""
+    if "class_name" not in node:
+        return
+    name, module = node["class_name"], node.get("module")
+    registered = node.get("registered_name")
+    root = str(module).split(".")[0] if module is not None else "keras"
+    if name not in ALLOWED or root not in {each.split(".")[0] for each in _MODULES}:
+        raise ModelFileError(
+            f"names {module + '.' if module else ''}{name}, which is not among the layers that "
+            "Chiffres loads: a model file is not allowed to bring code of its own"
+        )
+    if registered not in (None, name):
+        raise ModelFileError(f"names the custom object {registered!r}; refused")
+
+
+def _check_parameters(config: dict[str, Any]) -> None:
+    """Refuse a model that would take more memory than the limit, before any is taken."""
+    kind = keras.Sequential if config["class_name"] == "Sequential" else keras.Model
+    with _without_values():
+        skeleton = kind.from_config(config["config"])
+        _check_size(4 * skeleton.count_params(), "the model described")
+
+
+@contextmanager
+def _without_values() -> Iterator[None]:
+    """Let Keras create variables that have a shape and take no memory, and forget them after."""
+    from keras.src.backend.common import global_state  # no public way to forget them
+
+    with keras.StatelessScope(initialize_variables=False):
+        try:
+            yield
+        finally:
+            global_state.set_global_attribute("uninitialized_variables", [])

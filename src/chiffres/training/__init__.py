@@ -1,0 +1,1 @@
+"""Making a model: a recipe in, a run out."""

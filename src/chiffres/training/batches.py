@@ -1,0 +1,41 @@
+"""Digits in batches, as Keras asks for them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from chiffres.data import Digits
+from chiffres.models import as_input
+from chiffres.models.backend import keras
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """``digits`` in batches of ``batch_size``, each made when asked for.
+
+    Batch ``i`` is ``(inputs, labels)``: float32 of the model's input shape, and ``(b,)`` int64.
+    """
+
+    def __init__(self, digits: Digits, model: keras.Model, batch_size: int) -> None:
+        super().__init__()
+        self.digits = digits
+        self.model = model
+        self.batch_size = batch_size
+        self.order = np.arange(len(digits))
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.digits) / self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        start = index * self.batch_size
+        chosen = self.order[start : start + self.batch_size]
+        return (
+            as_input(self.digits.images[chosen], self.model),
+            self.digits.labels[chosen].astype(np.int64),
+        )
+
+    def shuffle(self, rng: np.random.Generator) -> None:
+        """Draw a new order of the digits."""
+        self.order = rng.permutation(len(self.digits))

@@ -1,0 +1,131 @@
+"""All that determines a training, validated: a TOML file, overridable one key at a time."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from chiffres.errors import RecipeError, UnknownNameError, did_you_mean
+from chiffres.models import Scale
+
+MAX_RECIPE_BYTES = 2**20
+
+
+class Recipe(BaseModel):
+    """All that determines a training; the same recipe, seed and machine give the same history.
+
+    Attributes:
+        model: the name of a model that can be built.
+        data: the name of a dataset.
+        scale: ``"raw"``: the model is fed grey levels from 0 to 255; ``"unit"``: 0 to 1.
+        optimizer: Keras's, by its name in lower case.
+        learning_rate: of the optimizer, above 0.
+        loss: what is minimised.
+        batch_size: digits per step, at least 1.
+        epochs: passes over the training part, at least 1.
+        seed: of the initial weights, the order of the digits and the dropout.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    model: str
+    data: str = "auto"
+    scale: Scale = "raw"
+    optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    learning_rate: float = Field(default=1e-4, gt=0)
+    loss: Literal["sparse_categorical_crossentropy"] = "sparse_categorical_crossentropy"
+    batch_size: int = Field(default=128, ge=1)
+    epochs: int = Field(default=20, ge=1)
+    seed: int = Field(default=9000, ge=0, lt=2**31)
+
+    def toml(self) -> str:
+        """Return the recipe as the text of a TOML file."""
+        return tomli_w.dumps(self.model_dump())
+
+    def differences(self, other: Recipe) -> str:
+        """Say which keys differ from ``other``'s, with both values; empty where none does."""
+        mine, theirs = self.model_dump(), other.model_dump()
+        return ", ".join(f"{key}: {theirs[key]} → {mine[key]}" for key in mine if mine[key] != theirs[key])
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes that come with Chiffres."""
+    files = resources.files("chiffres.recipes").iterdir()
+    return sorted(Path(file.name).stem for file in files if file.name.endswith(".toml"))
+
+
+def load_recipe(name: str, settings: Sequence[str] = ()) -> Recipe:
+    """Load a recipe by its name or from the path of a TOML file.
+
+    Args:
+        name: one of ``recipe_names()``, or a path that ends in ``.toml``.
+        settings: ``"key=value"`` texts that replace single keys.
+
+    Raises:
+        UnknownNameError: no recipe has this name.
+        RecipeError: the file is not TOML, a key is unknown or a value is out of range; the
+            message names the nearest valid one.
+    """
+    values = _parse(_read(name), name) | dict(_setting(text) for text in settings)
+    return make_recipe(values, name)
+
+
+def make_recipe(values: Mapping[str, Any], name: str) -> Recipe:
+    """Return the recipe that ``values`` describe; ``name`` is for the messages only."""
+    try:
+        return Recipe.model_validate(dict(values))
+    except ValidationError as error:
+        problems = "; ".join(_explain(dict(each)) for each in error.errors())
+        raise RecipeError(f"recipe {name}: {problems}") from error
+
+
+def _read(name: str) -> str:
+    if name.endswith(".toml"):
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise RecipeError(f"{name}: no such recipe file")
+        if path.stat().st_size > MAX_RECIPE_BYTES:
+            raise RecipeError(f"{name}: over {MAX_RECIPE_BYTES:,} bytes, so not a recipe")
+        return path.read_text(encoding="utf-8", errors="replace")
+    if name not in recipe_names():
+        raise UnknownNameError("recipe", name, recipe_names())
+    return (resources.files("chiffres.recipes") / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def _parse(text: str, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{name}: not TOML: {error}") from error
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """Return key and value of ``"key=value"``; what is no TOML value is taken as a string."""
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise RecipeError(f"setting {text!r}: expected key=value, as in learning_rate=0.01")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+def _explain(problem: dict[str, Any]) -> str:
+    """Say in one sentence what pydantic found, with the value and the nearest valid name."""
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        fields = Recipe.model_fields
+        return f"unknown key {key!r}{did_you_mean(key, fields)}; known: {', '.join(fields)}"
+    if problem["type"] == "missing":
+        return f"the key {key!r} is missing"
+    hint = ""
+    if problem["type"] == "literal_error":
+        hint = did_you_mean(str(problem["input"]), get_args(Recipe.model_fields[key].annotation))
+    message = problem["msg"].replace("Input should be", "expected")
+    return f"{key} = {problem['input']!r}: {message}{hint}"

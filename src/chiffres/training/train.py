@@ -1,0 +1,182 @@
+"""Training through Keras's own ``fit``: reproducible, and safe to interrupt at any moment."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chiffres.data import Dataset, load_dataset
+from chiffres.errors import RunError, UsageError
+from chiffres.models import build_model
+from chiffres.models.backend import BACKEND, keras
+from chiffres.models.files import load_model
+from chiffres.storage import replacing
+from chiffres.training.batches import Batches
+from chiffres.training.progress import ProgressBar
+from chiffres.training.recipe import Recipe
+from chiffres.training.run import COLUMNS, SCHEMA, Run
+
+
+def train(
+    recipe: Recipe, out: str | Path, *, dataset: Dataset | None = None, resume: bool = False
+) -> Run:
+    """Train a recipe's model and leave a run in the folder ``out``.
+
+    Progress goes to standard error. The validation part is measured after each epoch; the test
+    part is not touched.
+
+    Args:
+        recipe: what to train.
+        out: the run's folder; made if need be.
+        dataset: what to train on, where it is loaded already; else the recipe's ``data``.
+        resume: continue the run in ``out`` after its last finished epoch; it ends with the same
+            history as an uninterrupted one. A finished run is returned as it is.
+
+    Raises:
+        UsageError: ``out`` holds another run, or there is nothing to resume.
+        RunError: the loss is no longer a number.
+    """
+    dataset = dataset or load_dataset(recipe.data)
+    recipe = recipe.model_copy(update={"data": dataset.name})
+    run = Run(Path(out))
+    if resume:
+        _check_same(run, recipe, dataset)
+    elif run.exists:
+        raise UsageError(f"{out}: holds a run already; resume it (--resume) or choose another folder")
+    else:
+        run.start(recipe, dataset, BACKEND)
+    if not run.finished:
+        _fit(run, recipe, dataset)
+    return run
+
+
+def _check_same(run: Run, recipe: Recipe, dataset: Dataset) -> None:
+    if not run.exists:
+        raise UsageError(f"{run.folder}: no run to resume")
+    changed = recipe.differences(run.recipe())
+    if changed:
+        raise UsageError(
+            f"{run.folder}: cannot be resumed with another recipe ({changed}); "
+            "choose another folder or delete this one"
+        )
+    recorded = run.environment().get("dataset", {}).get("sha256")
+    if recorded != dataset.checksum:
+        raise UsageError(
+            f"{run.folder}: was begun on other digits (SHA-256 {recorded}, now {dataset.checksum}); "
+            "choose another folder"
+        )
+
+
+def _fit(run: Run, recipe: Recipe, dataset: Dataset) -> None:
+    keras.utils.set_random_seed(recipe.seed)
+    model = _resumed(run) or _compiled(recipe)
+    batches = Batches(dataset.train, model, recipe.batch_size)
+    done = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // len(batches)
+    model.fit(
+        batches,
+        validation_data=Batches(dataset.validation, model, recipe.batch_size),
+        initial_epoch=done,
+        epochs=recipe.epochs,
+        callbacks=[
+            Randomness(recipe.seed, batches),
+            Recorder(run, recipe, done),
+            ProgressBar(recipe.model, recipe.epochs, len(batches), done),
+        ],
+        shuffle=False,
+        verbose=0,
+    )
+
+
+def _compiled(recipe: Recipe) -> keras.Model:
+    model = build_model(recipe.model, recipe.scale)
+    optimizer = keras.optimizers.get(
+        {"class_name": recipe.optimizer, "config": {"learning_rate": recipe.learning_rate}}
+    )
+    model.compile(loss=recipe.loss, optimizer=optimizer, metrics=["accuracy"])
+    return model
+
+
+def _resumed(run: Run) -> keras.Model | None:
+    return load_model(run.model_path, compile=True) if run.model_path.is_file() else None
+
+
+class Randomness(keras.callbacks.Callback):  # type: ignore[misc]
+    """Draws the order of the digits and the dropouts of each epoch from the seed and its number.
+
+    So an epoch is the same whether the ones before it were trained in this process or not:
+    Keras's model files do not keep the state of a layer's generator.
+    """
+
+    def __init__(self, seed: int, batches: Batches) -> None:
+        super().__init__()
+        self.seed = seed
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Set every generator that the epoch draws from."""
+        rng = np.random.default_rng([self.seed, epoch])
+        self.batches.shuffle(rng)
+        keras.utils.set_random_seed(int(rng.integers(2**31)))
+        for layer in self.model.layers:
+            generator = getattr(layer, "seed_generator", None)
+            if generator is not None:
+                generator.state.assign(np.array([rng.integers(2**31), 0]))
+
+
+class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
+    """Writes the run's files after each epoch: what a crash can lose is the epoch under way.
+
+    The model is written last. A history that is one epoch ahead of it is cut when resuming.
+    """
+
+    def __init__(self, run: Run, recipe: Recipe, done: int) -> None:
+        super().__init__()
+        self.run = run
+        self.recipe = recipe
+        self.history = {name: values[:done] for name, values in run.history().items()}
+        self.epoch_seconds: list[float] = run.metrics().get("epoch_seconds", [])[:done]
+        self.started = self.trained = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Start the clock."""
+        self.started = time.perf_counter()
+
+    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Stop the clock: validation is no training time."""
+        self.trained = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Write history, metrics and model."""
+        measured = {name: float((logs or {})[name]) for name in COLUMNS}
+        if not all(math.isfinite(value) for value in measured.values()):
+            raise RunError(
+                f"{self.run.folder}: the loss is {measured['loss']} after epoch {epoch + 1}; try a "
+                f"learning rate below {self.recipe.learning_rate}, or --set scale=unit"
+            )
+        for name, value in measured.items():
+            self.history[name].append(value)
+        self.epoch_seconds.append(round(self.trained - self.started, 3))
+        self.run.write_history(self.history)
+        self.run.record(**self._metrics(epoch + 1))
+        with replacing(self.run.model_path) as temporary:
+            self.model.save(temporary)
+
+    def _metrics(self, epochs: int) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "recipe": self.recipe.model_dump(),
+            "parameters": self.model.count_params(),
+            "training_seconds": round(sum(self.epoch_seconds), 3),
+            "epoch_seconds": self.epoch_seconds,
+            "epochs": epochs,
+            "train": None,
+            "validation": {
+                "loss": self.history["val_loss"][-1],
+                "accuracy": self.history["val_accuracy"][-1],
+            },
+            "test": None,
+        }
