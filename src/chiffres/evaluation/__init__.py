@@ -1,0 +1,1 @@
+"""Judging a model: what it answers, how often it is right, and how sure that figure is."""

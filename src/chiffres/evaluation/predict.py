@@ -1,0 +1,49 @@
+"""What a model answers to images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import softmax
+
+from chiffres.data.dataset import CLASSES
+from chiffres.errors import ModelFileError
+from chiffres.models import as_input
+from chiffres.models.backend import keras
+from chiffres.models.files import load_model
+
+BATCH = 1000
+
+
+def predict(
+    model: keras.Model | str | Path, images: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.float64]:
+    """Return the probability that the model gives to each digit of each image.
+
+    Args:
+        model: a Keras model, or where one is: a run folder, a ``.keras`` or an ``.h5`` file.
+            A model without a final softmax is given one.
+        images: ``(n, 28, 28)`` uint8, 0 = background, 255 = ink.
+
+    Returns:
+        ``(n, 10)`` float64, each row 0 to 1 with the sum 1.
+
+    Raises:
+        ModelFileError: the model does not go from one 28×28 image to ten outputs.
+    """
+    if isinstance(model, str | Path):
+        model = load_model(model)
+    chunks = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
+    outputs = np.concatenate(
+        [keras.ops.convert_to_numpy(model(as_input(chunk, model))) for chunk in chunks]
+    ).astype(np.float64)
+    if outputs.shape != (len(images), CLASSES):
+        raise ModelFileError(
+            f"the model {model.name!r} gives outputs of shape {outputs.shape[1:]} for an image; "
+            f"expected ({CLASSES},)"
+        )
+    if (outputs >= 0).all() and np.allclose(outputs.sum(axis=1), 1, atol=1e-3):
+        return outputs
+    return np.asarray(softmax(outputs, axis=1))

@@ -1,0 +1,46 @@
+"""Keras's own two files: ``.keras``, and the ``.h5`` that the lab saves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from absl import logging
+
+from chiffres.models.files import load_model
+from chiffres.storage import replacing
+from chiffres.training.run import Run
+
+LAB_NAMES = {"conv": "Lab2.mnist.conv", "conv-dropout": "Lab2_conv_dropout"}
+"""What the lab calls the files of its models, without the suffix."""
+
+
+def export_h5(model: Path, out: Path | None = None) -> Path:
+    """Write the model, without its optimizer, as one HDF5 file."""
+    return _export(model, out, ".h5")
+
+
+def export_keras(model: Path, out: Path | None = None) -> Path:
+    """Write the model, without its optimizer, as one ``.keras`` file."""
+    return _export(model, out, ".keras")
+
+
+def _export(model: Path, out: Path | None, suffix: str) -> Path:
+    loaded = load_model(model, compile=False)
+    path = out or Path(_default_name(model) + suffix)
+    if path.suffix != suffix:  # Keras chooses the format by it
+        path = path.with_name(path.name + suffix)
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)  # Keras's advice against .h5: it was asked for
+    try:
+        with replacing(path) as temporary:
+            loaded.save(temporary)
+    finally:
+        logging.set_verbosity(verbosity)
+    return path
+
+
+def _default_name(model: Path) -> str:
+    if not model.is_dir():
+        return model.stem
+    name = Run(model).recipe().model
+    return LAB_NAMES.get(name, name)

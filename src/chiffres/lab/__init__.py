@@ -1,0 +1,1 @@
+"""The lab itself: convolution and pooling by hand, and its experiment from end to end."""

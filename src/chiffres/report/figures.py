@@ -1,0 +1,204 @@
+"""Figures, each a function that returns one; what they say comes in the words of a language."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.transforms import blended_transform_factory
+
+from chiffres.data import Dataset
+from chiffres.data.dataset import CLASSES
+from chiffres.evaluation.metrics import Evaluation
+from chiffres.report.words import Words
+from chiffres.storage import replacing
+from chiffres.training.run import History
+
+BLUE, ORANGE, GREY, INK = "#1f5fbf", "#d9730d", "#8a8f98", "#1d2430"
+STYLE = {
+    "font.size": 10.5,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e3e6ea",
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "svg.hashsalt": "chiffres",
+}
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write the figure as PNG, whole or not at all."""
+    with replacing(path) as temporary, rc_context(STYLE):
+        figure.savefig(temporary, dpi=150, bbox_inches="tight")
+
+
+def data_uri(figure: Figure, kind: str = "svg") -> str:
+    """Return the figure as a ``data:`` address, ``kind`` ``"svg"`` or ``"png"``."""
+    buffer = io.BytesIO()
+    with rc_context(STYLE):
+        metadata = {"Date": None} if kind == "svg" else {"Software": None}
+        figure.savefig(buffer, format=kind, dpi=160, bbox_inches="tight", metadata=metadata)
+    mime = "image/svg+xml" if kind == "svg" else "image/png"
+    return f"data:{mime};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def digit_grid(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> Figure:
+    """Draw the lab's 3×3 grid: the first nine of ``images``, their labels above."""
+    figure = Figure(figsize=(4, 4.3))
+    for position, (image, label) in enumerate(zip(images[:9], labels[:9], strict=True), 1):
+        axes = figure.add_subplot(3, 3, position)
+        _show(axes, image)
+        axes.set_title(str(label), fontsize=10, pad=3)
+    figure.subplots_adjust(wspace=0.06, hspace=0.22)
+    return figure
+
+
+def class_counts(dataset: Dataset, words: Words) -> Figure:
+    """Draw how many of each digit every part has."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(6.4, 4.0))
+        axes = figure.add_subplot()
+        floor = np.zeros(CLASSES)
+        for part, colour in (("train", BLUE), ("validation", ORANGE), ("test", GREY)):
+            counts = dataset.part(part).counts()
+            axes.bar(range(CLASSES), counts, bottom=floor, color=colour, label=words(part))
+            floor = floor + counts
+        axes.set_xticks(range(CLASSES))
+        axes.grid(visible=False, axis="x")
+        axes.set_xlabel(words("digit"))
+        axes.set_ylabel(words("count"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: words.number(value)))
+        axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
+    return figure
+
+
+def learning_curve(history: History, measure: str, words: Words) -> Figure:
+    """Draw ``"accuracy"`` or ``"loss"`` of both parts after each epoch: the lab's two figures."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(6.4, 4.0))
+        axes = figure.add_subplot()
+        epochs = range(1, len(history[measure]) + 1)
+        axes.plot(epochs, history[measure], "D-", color=BLUE, ms=4, label=words("train"))
+        validation = history[f"val_{measure}"]
+        axes.plot(epochs, validation, "o-", color=ORANGE, ms=4.5, label=words("validation"))
+        axes.set_xlabel(words("epoch"))
+        axes.set_ylabel(words(measure))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if measure == "accuracy":
+            decimals = 1 if min(history[measure] + validation) > 0.9 else 0
+            axes.yaxis.set_major_formatter(
+                FuncFormatter(lambda value, _: words.percent(value, decimals).replace(".%", "%"))
+            )
+        else:
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value, words)))
+            axes.yaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+        axes.legend()
+    return figure
+
+
+def confusion(evaluation: Evaluation, words: Words) -> Figure:
+    """Draw the confusion matrix; the diagonal is left pale, so that mistakes stand out."""
+    matrix = evaluation.confusion
+    mistakes = np.where(np.eye(CLASSES, dtype=bool), 0, matrix)
+    with rc_context(STYLE | {"axes.grid": False}):
+        figure = Figure(figsize=(5.2, 5.0))
+        axes = figure.add_subplot()
+        axes.imshow(mistakes, cmap="Oranges", vmax=max(1, mistakes.max() * 1.3))
+        for row, column in np.ndindex(matrix.shape):
+            if matrix[row, column]:
+                colour = GREY if row == column else INK
+                text = words.number(matrix[row, column])
+                axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8.5)
+        axes.set_xticks(range(CLASSES))
+        axes.set_yticks(range(CLASSES))
+        axes.tick_params(length=0)
+        axes.set_xlabel(words("read"))
+        axes.set_ylabel(words("written"))
+    return figure
+
+
+def mistakes(evaluation: Evaluation, words: Words, limit: int = 24) -> Figure:
+    """Draw the misread digits, the most confident first: written → read, confidence."""
+    indices = evaluation.misread()[:limit]
+    columns = 6
+    rows = -(-len(indices) // columns)
+    figure = Figure(figsize=(1.25 * columns, 1.6 * rows))
+    for position, index in enumerate(indices, 1):
+        axes = figure.add_subplot(rows, columns, position)
+        _show(axes, evaluation.digits.images[index])
+        written, read = evaluation.digits.labels[index], evaluation.predicted[index]
+        confidence = words.percent(evaluation.probabilities[index].max(), 0)
+        axes.set_title(f"{written} → {read}\n{confidence}", fontsize=9, pad=3)
+    figure.subplots_adjust(wspace=0.1, hspace=0.5)
+    return figure
+
+
+def feature_maps(
+    image: npt.NDArray[np.uint8], maps: Mapping[str, npt.NDArray[np.float32]], words: Words
+) -> Figure:
+    """Draw a digit and its feature maps after each layer, ``(height, width, count)`` each."""
+    figure = Figure(figsize=(9.6, 1.3 + 2.75 * len(maps)), layout="constrained")
+    top, *below = figure.subfigures(1 + len(maps), 1, height_ratios=[1.3] + [2.75] * len(maps))
+    axes = top.add_subplot()
+    _show(axes, image)
+    axes.set_title(words.plain("digit_caption"), fontsize=10)
+    for part, (layer, stack) in zip(below, maps.items(), strict=True):
+        height, width, count = stack.shape
+        part.suptitle(
+            words.plain("after_layer", layer=layer, count=count, height=height, width=width),
+            fontsize=10,
+        )
+        for channel in range(count):
+            axes = part.add_subplot(-(-count // 11), 11, channel + 1)
+            axes.imshow(stack[:, :, channel], cmap="gray", vmin=0)
+            axes.axis("off")
+    return figure
+
+
+def accuracies(
+    evaluations: Sequence[Evaluation], published: Mapping[str, float], words: Words
+) -> Figure:
+    """Draw each model's test accuracy with its interval, and the published one as a diamond."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 0.62 * len(evaluations) + 1.0))
+        axes = figure.add_subplot()
+        beside = blended_transform_factory(axes.transAxes, axes.transData)
+        for row, evaluation in enumerate(evaluations):
+            low, high = evaluation.accuracy_interval
+            axes.plot([low, high], [row, row], color=BLUE, lw=5, alpha=0.3, solid_capstyle="round")
+            axes.plot(evaluation.accuracy, row, "o", color=BLUE, ms=8)
+            if evaluation.model in published:
+                axes.plot(published[evaluation.model], row, "D", color=ORANGE, ms=7, mfc="none")
+            text = words.percent(evaluation.accuracy)
+            axes.text(1.02, row, text, transform=beside, va="center", color=INK)
+        axes.set_yticks(range(len(evaluations)), [each.model for each in evaluations])
+        axes.set_ylim(len(evaluations) - 0.5, -0.5)
+        axes.grid(visible=False, axis="y")
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.percent(value, 1)))
+    return figure
+
+
+def _show(axes: Axes, image: npt.NDArray[np.uint8]) -> None:
+    axes.imshow(image, cmap="gray", vmin=0, vmax=255)
+    axes.axis("off")
+
+
+def _short(value: float, words: Words) -> str:
+    """Write a tick of a logarithmic axis with the decimals that it needs and no more."""
+    return words.number(value, max(0, -int(np.floor(np.log10(value)))))

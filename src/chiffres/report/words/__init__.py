@@ -1,0 +1,79 @@
+"""What a student reads, in French and in English: one TOML file per language, the same keys."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from datetime import date
+from importlib import resources
+from pathlib import Path
+
+from babel.dates import format_date
+from babel.numbers import format_decimal, format_percent
+from markupsafe import Markup
+
+from chiffres.errors import UnknownNameError
+
+
+def languages() -> list[str]:
+    """Return the languages that there is a catalogue for, ``"en"`` and ``"fr"``."""
+    files = resources.files(__name__).iterdir()
+    return sorted(Path(file.name).stem for file in files if file.name.endswith(".toml"))
+
+
+def user_language() -> str:
+    """Return the language of the user's locale where there is a catalogue for it, else English."""
+    locale = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG", "")
+    return locale[:2] if locale[:2] in languages() else "en"
+
+
+class Words:
+    """The catalogue of one language, and how that language writes numbers.
+
+    Calling it with a key and the values of the sentence gives HTML: the values are escaped.
+    """
+
+    def __init__(self, language: str) -> None:
+        """Raise UnknownNameError where there is no catalogue for ``language``."""
+        if language not in languages():
+            raise UnknownNameError("language", language, languages())
+        self.language = language
+        text = (resources.files(__name__) / f"{language}.toml").read_text(encoding="utf-8")
+        if language == "fr":
+            text = re.sub(r" (?=[:;!?»%])|(?<=«) ", "\N{NO-BREAK SPACE}", text)
+        self.catalogue: dict[str, str] = tomllib.loads(text)
+
+    def __call__(self, key: str, **values: object) -> Markup:
+        return Markup(self.catalogue[key]).format(**values)  # noqa: S704 — our own catalogue
+
+    def plain(self, key: str, **values: object) -> str:
+        """Return the sentence without its markup, for a terminal or a figure."""
+        return self(key, **values).striptags()
+
+    def number(self, value: float, decimals: int = 0) -> str:
+        """Write a number with exactly ``decimals`` decimals and the thousands set apart."""
+        pattern = "#,##0" + ("." + "0" * decimals if decimals else "")
+        written: str = format_decimal(value, format=pattern, locale=self.language)
+        return written
+
+    def percent(self, share: float, decimals: int = 2) -> str:
+        """Write a share (0 to 1) in per cent."""
+        pattern = {"fr": "\N{NO-BREAK SPACE}%"}.get(self.language, "%")
+        written: str = format_percent(
+            share, format="#,##0." + "0" * decimals + pattern, locale=self.language
+        )
+        return written
+
+    def points(self, difference: float) -> str:
+        """Write a difference of two shares in percentage points, without the word."""
+        return self.number(100 * difference, 2)
+
+    def p_value(self, p: float) -> str:
+        """Write a p-value; under 1 in 1,000 the exact figure says nothing more."""
+        return self.number(p, 3) if p >= 0.001 else f"< {self.number(0.001, 3)}"
+
+    def date(self, day: date) -> str:
+        """Write a date in full."""
+        written: str = format_date(day, "long", locale=self.language)
+        return written
