@@ -39,9 +39,8 @@ def parse(content: bytes, path: Path) -> npt.NDArray[np.uint8]:
         DatasetError: the header is not IDX's, or the size is not what it announces.
     """
     if len(content) < 4 or content[:2] != b"\0\0":
-        raise DatasetError(
-            f"{path}: expected an IDX header (two zero bytes), found {content[:4].hex() or 'nothing'}"
-        )
+        found = content[:4].hex() or "nothing"
+        raise DatasetError(f"{path}: expected an IDX header (two zero bytes), found {found}")
     kind, rank = content[2], content[3]
     if kind != 8 or rank not in (1, 3):
         raise DatasetError(
@@ -50,11 +49,11 @@ def parse(content: bytes, path: Path) -> npt.NDArray[np.uint8]:
         )
     start = 4 + 4 * rank
     shape = tuple(int.from_bytes(content[i : i + 4], "big") for i in range(4, start, 4))
-    found, expected = len(content) - start, math.prod(shape)
-    if found != expected:
+    size, expected = len(content) - start, math.prod(shape)
+    if size != expected:
         raise DatasetError(
             f"{path}: the header announces {expected:,} bytes of shape {shape}, "
-            f"found {max(found, 0):,}"
+            f"found {max(size, 0):,}"
         )
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 

@@ -7,6 +7,7 @@ C. Burges, The MNIST database of handwritten digits, http://yann.lecun.com/exdb/
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,11 @@ def read_grey(path: Path) -> np.ndarray:
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             raise ImageError(f"{path}: {size:,} bytes, over the limit of {MAX_FILE_BYTES:,}")
-        with Image.open(path) as image:
+        with (
+            warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
+            path.open("rb") as file,  # by its name, Pillow would map it, and garble turned TIFFs
+            Image.open(file) as image,
+        ):
             if image.width * image.height > MAX_PIXELS:
                 raise ImageError(
                     f"{path}: {image.width}×{image.height} pixels, over the limit of {MAX_PIXELS:,}"
@@ -73,6 +78,7 @@ def _to_grey(image: Image.Image) -> np.ndarray:
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith(("I", "F")):  # 16 bits and more: Pillow would clip at 255
         levels = np.asarray(upright, np.float64)
+        levels = np.where(np.isfinite(levels), levels, 0)
         full = 65535.0 if levels.max() > 255 else 255.0
         return np.clip(levels * (255.0 / full), 0, 255).astype(np.uint8)
     if upright.has_transparency_data:
@@ -122,7 +128,7 @@ def normalize(strokes: np.ndarray) -> np.ndarray:
     )
     placed = np.zeros((SIDE, SIDE))
     placed[top : top + height, left : left + width] = digit
-    return np.round(placed * (255 / placed.max())).astype(np.uint8)
+    return np.asarray(np.round(placed * (255 / placed.max())), np.uint8)
 
 
 def _centre_of_mass(image: np.ndarray) -> tuple[float, float]:

@@ -145,7 +145,7 @@ def _download_file(name: str, folder: Path) -> None:
             return
         except DatasetError as error:
             Path(path).unlink()
-            failures.append(str(error))
+            failures.append(f"{mirror}: {error}")
     raise DatasetError(
         f"{name}.gz cannot be downloaded ({'; '.join(failures)}); check the network, or put "
         "MNIST's four files in the folder mnist/ under $CHIFFRES_DATA"

@@ -21,9 +21,7 @@ def load() -> Dataset:
 
     bunch = load_digits()
     images = np.stack([enlarge(image) for image in bunch.images])
-    return split_three_ways(
-        "digits", "scikit-learn", Digits(images, bunch.target.astype(np.uint8))
-    )
+    return split_three_ways("digits", "scikit-learn", Digits(images, bunch.target.astype(np.uint8)))
 
 
 def enlarge(image: np.ndarray) -> np.ndarray:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
+from chiffres.data import Dataset
+from chiffres.evaluation.judge import JudgedModel
 from chiffres.evaluation.metrics import Evaluation
 
 SIGNIFICANCE = 0.05
@@ -69,3 +72,33 @@ def compare_all(evaluations: Sequence[Evaluation]) -> list[Pair]:
         return []
     corrected = multipletests([pair.p_value for pair in pairs], method="holm")[1]
     return [replace(pair, p_value=float(p)) for pair, p in zip(pairs, corrected, strict=True)]
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Several judged models side by side.
+
+    Attributes:
+        dataset: what all of them were trained and judged on.
+        models: in the order in which they are shown.
+        published: figures of the same models from elsewhere, to stand beside the measured ones:
+            by model ``train_accuracy``, ``validation_accuracy``, ``test_accuracy``, ``test_loss``.
+    """
+
+    dataset: Dataset
+    models: Sequence[JudgedModel]
+    published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """Every two models compared on the test part."""
+        return compare_all([model.test for model in self.models])
+
+    def pair(self, a: str, b: str) -> Pair:
+        """Return the pair of ``a`` and ``b``, in the order in which the models are shown."""
+        return next(pair for pair in self.pairs if {pair.a, pair.b} == {a, b})
+
+    @property
+    def chosen(self) -> JudgedModel:
+        """The model to keep: the lowest validation loss. The test part has no say."""
+        return min(self.models, key=lambda model: model.validation.loss)

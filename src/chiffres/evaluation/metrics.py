@@ -18,8 +18,6 @@ from chiffres.evaluation.predict import predict
 from chiffres.models.backend import keras
 
 SCHEMA = 1
-EPSILON = 1e-7
-"""Probabilities are clipped to [1e-7, 1 - 1e-7] before the logarithm, as Keras does."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +41,12 @@ class Evaluation:
     @cached_property
     def predicted(self) -> npt.NDArray[np.int64]:
         """The digit read in each image, ``(n,)``."""
-        return self.probabilities.argmax(axis=1)
+        return np.asarray(self.probabilities.argmax(axis=1))
 
     @cached_property
     def right(self) -> npt.NDArray[np.bool_]:
         """Which images were read right, ``(n,)``."""
-        return self.predicted == self.digits.labels
+        return np.asarray(self.predicted == self.digits.labels)
 
     @property
     def n(self) -> int:
@@ -69,7 +67,7 @@ class Evaluation:
     def loss(self) -> float:
         """The mean sparse categorical cross-entropy, in nats."""
         given = self.probabilities[np.arange(self.n), self.digits.labels]
-        return float(-np.log(np.clip(given, EPSILON, 1 - EPSILON)).mean())
+        return float(-np.log(np.maximum(given, np.finfo(np.float64).tiny)).mean())
 
     @property
     def confusion(self) -> npt.NDArray[np.int64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,9 @@ def predict(
 ) -> npt.NDArray[np.float64]:
     """Return the probability that the model gives to each digit of each image.
 
+    They are computed from the logits in float64, so that a loss made of them is exact where
+    float32 would round a small probability to 0.
+
     Args:
         model: a Keras model, or where one is: a run folder, a ``.keras`` or an ``.h5`` file.
             A model without a final softmax is given one.
@@ -36,9 +40,7 @@ def predict(
     if isinstance(model, str | Path):
         model = load_model(model)
     chunks = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
-    outputs = np.concatenate(
-        [keras.ops.convert_to_numpy(model(as_input(chunk, model))) for chunk in chunks]
-    ).astype(np.float64)
+    outputs = np.concatenate([_logits(model(as_input(chunk, model))) for chunk in chunks])
     if outputs.shape != (len(images), CLASSES):
         raise ModelFileError(
             f"the model {model.name!r} gives outputs of shape {outputs.shape[1:]} for an image; "
@@ -47,3 +49,9 @@ def predict(
     if (outputs >= 0).all() and np.allclose(outputs.sum(axis=1), 1, atol=1e-3):
         return outputs
     return np.asarray(softmax(outputs, axis=1))
+
+
+def _logits(outputs: Any) -> npt.NDArray[np.float64]:
+    """Return what went into the model's final softmax, or its outputs where Keras kept no such."""
+    logits = getattr(outputs, "_keras_logits", outputs)
+    return np.asarray(keras.ops.convert_to_numpy(logits), np.float64)

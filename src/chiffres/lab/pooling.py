@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,9 +40,7 @@ def average_pool_2d(image: npt.ArrayLike, size: int = 2, stride: int | None = No
     return _pool_2d(np.asarray(image, np.float64), size, stride, np.mean)
 
 
-def _pool_1d(
-    array: Array, size: int, stride: int | None, reduce: Callable[[Array], np.generic]
-) -> Array:
+def _pool_1d(array: Array, size: int, stride: int | None, reduce: Callable[..., Any]) -> Array:
     stride = size if stride is None else stride
     result = np.zeros(feature_map_length(len(array), size, stride), array.dtype)
     for i in range(len(result)):
@@ -49,9 +48,7 @@ def _pool_1d(
     return result
 
 
-def _pool_2d(
-    image: Array, size: int, stride: int | None, reduce: Callable[[Array], np.generic]
-) -> Array:
+def _pool_2d(image: Array, size: int, stride: int | None, reduce: Callable[..., Any]) -> Array:
     stride = size if stride is None else stride
     rows, columns = (feature_map_length(length, size, stride) for length in image.shape)
     result = np.zeros((rows, columns), image.dtype)

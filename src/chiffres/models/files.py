@@ -82,14 +82,14 @@ def load_model(model: str | Path, *, compile: bool = False) -> keras.Model:  # n
     path = find_model(model)
     try:
         _check_size(path.stat().st_size, "the file")
-        config = _checked_config(path)
+        config = _checked_config(path, compile)
         _check_parameters(config)
         return keras.saving.load_model(path, compile=compile, safe_mode=True)
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise ModelFileError(f"{path}: damaged or not a model file: {error}") from error
-    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+    except Exception as error:  # what Keras, h5py and zipfile raise on damage has no common base
         reason = (str(error).strip() or repr(error)).splitlines()[0][:200]
         raise ModelFileError(f"{path}: Keras cannot load it: {reason}") from error
 
@@ -99,22 +99,24 @@ def _check_size(size: int, what: str, limit: int = MAX_BYTES) -> None:
         raise ModelFileError(f"{what} takes {size:,} bytes, over the limit of {limit:,}")
 
 
-def _checked_config(path: Path) -> dict[str, Any]:
+def _checked_config(path: Path, with_training: bool) -> dict[str, Any]:
     """Return the model's description, once it and the weights' layout have been checked."""
+    training = "{}"
     if path.suffix == ".h5":
         with h5py.File(path) as file:
-            _check_weights(file)
+            _check_weights(file, set())
             text = file.attrs.get("model_config")
+            training = file.attrs.get("training_config", training)
     else:
         text = _unzipped_config(path)
     if text is None:
         raise ModelFileError("holds weights only; expected a whole model, saved by model.save()")
     _check_size(len(text), "the model's description", MAX_CONFIG_BYTES)
     config = json.loads(text)
-    described = {key: value for key, value in config.items() if key != "compile_config"}
-    for node in _nodes(described):
+    compiled = [config.pop("compile_config", None), json.loads(training)]
+    for node in _nodes([config, *compiled] if with_training else config):
         _check_node(node)
-    return described
+    return dict(config)
 
 
 def _unzipped_config(path: Path) -> bytes:
@@ -123,24 +125,33 @@ def _unzipped_config(path: Path) -> bytes:
         members = {member.filename: member for member in archive.infolist()}
         expected = {"config.json", "metadata.json", "model.weights.h5"}
         if members.keys() != expected:
-            raise ModelFileError(f"expected the members {sorted(expected)}, found {sorted(members)}")
+            raise ModelFileError(
+                f"expected the members {sorted(expected)}, found {sorted(members)}"
+            )
         _check_size(sum(member.file_size for member in members.values()), "the archive, unpacked,")
         _check_size(members["config.json"].file_size, "config.json", MAX_CONFIG_BYTES)
         weights: IO[bytes] = io.BytesIO(archive.read("model.weights.h5"))
         with h5py.File(weights) as file:
-            _check_weights(file)
+            _check_weights(file, set())
         return archive.read("config.json")
 
 
-def _check_weights(group: h5py.Group) -> int:
-    """Return the bytes that the arrays below ``group`` announce; refuse links out of the file."""
+def _check_weights(group: h5py.Group, seen: set[int]) -> int:
+    """Return the bytes that the arrays below ``group`` announce; refuse links out of the file.
+
+    An object whose address was ``seen`` before is refused too, lest a small file be a maze.
+    """
     total = 0
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise ModelFileError(f"the weights {group.name}/{name} point elsewhere; refused")
         item = group[name]
+        address = h5py.h5o.get_info(item.id).addr
+        if address in seen:
+            raise ModelFileError(f"the weights {item.name} stand in two places; refused")
+        seen.add(address)
         if isinstance(item, h5py.Group):
-            total += _check_weights(item)
+            total += _check_weights(item, seen)
         elif item.external or item.is_virtual:
             raise ModelFileError(f"the weights {item.name} lie outside the file; refused")
         else:
@@ -186,10 +197,10 @@ def _check_parameters(config: dict[str, Any]) -> None:
 @contextmanager
 def _without_values() -> Iterator[None]:
     """Let Keras create variables that have a shape and take no memory, and forget them after."""
-    from keras.src.backend.common import global_state  # no public way to forget them
-
     with keras.StatelessScope(initialize_variables=False):
         try:
             yield
         finally:
-            global_state.set_global_attribute("uninitialized_variables", [])
+            # no public way to forget them
+            state = keras.src.backend.common.global_state
+            state.set_global_attribute("uninitialized_variables", [])

@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,7 @@ from chiffres.storage import replacing
 from chiffres.training.run import History
 
 BLUE, ORANGE, GREY, INK = "#1f5fbf", "#d9730d", "#8a8f98", "#1d2430"
-STYLE = {
+STYLE: Any = {
     "font.size": 10.5,
     "axes.edgecolor": GREY,
     "axes.labelcolor": INK,
@@ -101,7 +102,7 @@ def learning_curve(history: History, measure: str, words: Words) -> Figure:
         if measure == "accuracy":
             decimals = 1 if min(history[measure] + validation) > 0.9 else 0
             axes.yaxis.set_major_formatter(
-                FuncFormatter(lambda value, _: words.percent(value, decimals).replace(".%", "%"))
+                FuncFormatter(lambda value, _: words.percent(value, decimals))
             )
         else:
             axes.set_yscale("log")
@@ -122,7 +123,7 @@ def confusion(evaluation: Evaluation, words: Words) -> Figure:
         for row, column in np.ndindex(matrix.shape):
             if matrix[row, column]:
                 colour = GREY if row == column else INK
-                text = words.number(matrix[row, column])
+                text = words.number(int(matrix[row, column]))
                 axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8.5)
         axes.set_xticks(range(CLASSES))
         axes.set_yticks(range(CLASSES))
@@ -153,7 +154,8 @@ def feature_maps(
 ) -> Figure:
     """Draw a digit and its feature maps after each layer, ``(height, width, count)`` each."""
     figure = Figure(figsize=(9.6, 1.3 + 2.75 * len(maps)), layout="constrained")
-    top, *below = figure.subfigures(1 + len(maps), 1, height_ratios=[1.3] + [2.75] * len(maps))
+    heights = [1.3] + [2.75] * len(maps)
+    top, *below = figure.subfigures(1 + len(maps), 1, height_ratios=heights, squeeze=False)[:, 0]
     axes = top.add_subplot()
     _show(axes, image)
     axes.set_title(words.plain("digit_caption"), fontsize=10)

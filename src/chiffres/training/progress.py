@@ -61,7 +61,9 @@ class ProgressBar(keras.callbacks.Callback):  # type: ignore[misc]
         )
         self._show(self.batches, logs)
         if not self.console.is_terminal:
-            line = f"{self.name}  epoch {epoch + 1}/{self.epochs}  {_measured(logs)}{self.validation}"
+            line = (
+                f"{self.name}  epoch {epoch + 1}/{self.epochs}  {_measured(logs)}{self.validation}"
+            )
             self.console.print(line, soft_wrap=True, highlight=False)
 
     def on_train_end(self, logs: Logs = None) -> None:

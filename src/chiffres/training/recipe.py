@@ -51,7 +51,9 @@ class Recipe(BaseModel):
     def differences(self, other: Recipe) -> str:
         """Say which keys differ from ``other``'s, with both values; empty where none does."""
         mine, theirs = self.model_dump(), other.model_dump()
-        return ", ".join(f"{key}: {theirs[key]} → {mine[key]}" for key in mine if mine[key] != theirs[key])
+        return ", ".join(
+            f"{key}: {theirs[key]} → {mine[key]}" for key in mine if mine[key] != theirs[key]
+        )
 
 
 def recipe_names() -> list[str]:

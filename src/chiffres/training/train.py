@@ -16,6 +16,7 @@ from chiffres.models.backend import BACKEND, keras
 from chiffres.models.files import load_model
 from chiffres.storage import replacing
 from chiffres.training.batches import Batches
+from chiffres.training.loss import train_on_logits
 from chiffres.training.progress import ProgressBar
 from chiffres.training.recipe import Recipe
 from chiffres.training.run import COLUMNS, SCHEMA, Run
@@ -46,7 +47,9 @@ def train(
     if resume:
         _check_same(run, recipe, dataset)
     elif run.exists:
-        raise UsageError(f"{out}: holds a run already; resume it (--resume) or choose another folder")
+        raise UsageError(
+            f"{out}: holds a run already; resume it (--resume) or choose another folder"
+        )
     else:
         run.start(recipe, dataset, BACKEND)
     if not run.finished:
@@ -66,7 +69,8 @@ def _check_same(run: Run, recipe: Recipe, dataset: Dataset) -> None:
     recorded = run.environment().get("dataset", {}).get("sha256")
     if recorded != dataset.checksum:
         raise UsageError(
-            f"{run.folder}: was begun on other digits (SHA-256 {recorded}, now {dataset.checksum}); "
+            f"{run.folder}: was begun on other digits "
+            f"(SHA-256 {recorded}, now {dataset.checksum}); "
             "choose another folder"
         )
 
@@ -74,6 +78,7 @@ def _check_same(run: Run, recipe: Recipe, dataset: Dataset) -> None:
 def _fit(run: Run, recipe: Recipe, dataset: Dataset) -> None:
     keras.utils.set_random_seed(recipe.seed)
     model = _resumed(run) or _compiled(recipe)
+    train_on_logits(model)
     batches = Batches(dataset.train, model, recipe.batch_size)
     done = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // len(batches)
     model.fit(

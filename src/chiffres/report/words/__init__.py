@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from babel.dates import format_date
-from babel.numbers import format_decimal, format_percent
+from babel.numbers import format_decimal
 from markupsafe import Markup
 
 from chiffres.errors import UnknownNameError
@@ -45,7 +45,8 @@ class Words:
         self.catalogue: dict[str, str] = tomllib.loads(text)
 
     def __call__(self, key: str, **values: object) -> Markup:
-        return Markup(self.catalogue[key]).format(**values)  # noqa: S704 — our own catalogue
+        """Return the sentence ``key`` with the values in their places, as HTML."""
+        return Markup(self.catalogue[key]).format(**values)
 
     def plain(self, key: str, **values: object) -> str:
         """Return the sentence without its markup, for a terminal or a figure."""
@@ -53,21 +54,17 @@ class Words:
 
     def number(self, value: float, decimals: int = 0) -> str:
         """Write a number with exactly ``decimals`` decimals and the thousands set apart."""
-        pattern = "#,##0" + ("." + "0" * decimals if decimals else "")
-        written: str = format_decimal(value, format=pattern, locale=self.language)
-        return written
+        return self._written(value, _pattern(decimals))
 
     def percent(self, share: float, decimals: int = 2) -> str:
         """Write a share (0 to 1) in per cent."""
-        pattern = {"fr": "\N{NO-BREAK SPACE}%"}.get(self.language, "%")
-        written: str = format_percent(
-            share, format="#,##0." + "0" * decimals + pattern, locale=self.language
-        )
-        return written
+        sign = "\N{NO-BREAK SPACE}%" if self.language == "fr" else "%"
+        return self._written(share, _pattern(decimals) + sign)
 
     def points(self, difference: float) -> str:
-        """Write a difference of two shares in percentage points, without the word."""
-        return self.number(100 * difference, 2)
+        """Write a difference of two shares in percentage points, with its sign."""
+        pattern = _pattern(2)
+        return self._written(100 * difference, f"+{pattern};-{pattern}")
 
     def p_value(self, p: float) -> str:
         """Write a p-value; under 1 in 1,000 the exact figure says nothing more."""
@@ -77,3 +74,11 @@ class Words:
         """Write a date in full."""
         written: str = format_date(day, "long", locale=self.language)
         return written
+
+    def _written(self, value: float, pattern: str) -> str:
+        written: str = format_decimal(value, format=pattern, locale=self.language)
+        return written.replace("-", "\N{MINUS SIGN}")
+
+
+def _pattern(decimals: int) -> str:
+    return "#,##0" + ("." + "0" * decimals if decimals else "")

@@ -1,0 +1,131 @@
+"""The tables of a comparison, as text that both the page and the terminal show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from chiffres.data.dataset import CLASSES
+from chiffres.evaluation.compare import Comparison
+from chiffres.evaluation.judge import JudgedModel
+from chiffres.evaluation.metrics import Evaluation
+from chiffres.models.backend import keras
+from chiffres.report.words import Words
+
+
+@dataclass(frozen=True)
+class Table:
+    """Text in rows and columns.
+
+    Attributes:
+        headings: one per column.
+        rows: the first column names the row, the others hold figures.
+    """
+
+    headings: list[str]
+    rows: list[list[str]]
+
+
+def side_by_side(comparison: Comparison, words: Words) -> Table:
+    """Return one row per model: cost, accuracy of each part, loss."""
+    keys = ("model", "parameters", "seconds_per_epoch", "train", "validation", "gap", "test")
+    return Table(
+        [*(words.plain(key) for key in keys), words.plain("interval"), words.plain("test_loss")],
+        [_cells(model, words) for model in comparison.models],
+    )
+
+
+def _cells(model: JudgedModel, words: Words) -> list[str]:
+    return [
+        model.name,
+        words.number(model.model.count_params()),
+        words.number(model.epoch_seconds, 2),
+        words.percent(model.train.accuracy),
+        words.percent(model.validation.accuracy),
+        words.points(model.gap),
+        words.percent(model.test.accuracy),
+        interval(model.test, words),
+        words.number(model.test.loss, 4),
+    ]
+
+
+def beside_published(comparison: Comparison, words: Words) -> Table | None:
+    """Return measured beside published, one row per model; None where nothing is published."""
+    rows = [
+        _published_cells(model, comparison.published[model.name], words)
+        for model in comparison.models
+        if model.name in comparison.published
+    ]
+    keys = "model test_accuracy published difference test_loss published running_train published"
+    keys += " validation published"
+    return Table([words.plain(key) for key in keys.split()], rows) if rows else None
+
+
+def _published_cells(model: JudgedModel, published: Mapping[str, float], words: Words) -> list[str]:
+    return [
+        model.name,
+        words.percent(model.test.accuracy),
+        words.percent(published["test_accuracy"]),
+        words.points(model.test.accuracy - published["test_accuracy"]),
+        words.number(model.test.loss, 4),
+        words.number(published["test_loss"], 4),
+        words.percent(model.history["accuracy"][-1]),
+        words.percent(published["train_accuracy"]),
+        words.percent(model.validation.accuracy),
+        words.percent(published["validation_accuracy"]),
+    ]
+
+
+def summary(model: keras.Model, words: Words) -> Table:
+    """Return the layers with output shapes and parameters, as ``model.summary()`` does."""
+    rows = [
+        [
+            f"{layer.name} ({type(layer).__name__})",
+            str(layer.output.shape),
+            words.number(layer.count_params()),
+        ]
+        for layer in model.layers
+    ]
+    rows.append([words.plain("total"), "", words.number(model.count_params())])
+    return Table([words.plain(key) for key in ("layer", "output_shape", "parameters")], rows)
+
+
+def parts(model: JudgedModel, words: Words) -> Table:
+    """Return loss and accuracy, with its interval, of each part."""
+    rows = [
+        [
+            words.plain(evaluation.part),
+            words.number(evaluation.n),
+            words.number(evaluation.loss, 4),
+            words.percent(evaluation.accuracy),
+            interval(evaluation, words),
+        ]
+        for evaluation in (model.train, model.validation, model.test)
+    ]
+    return Table(
+        [words.plain(key) for key in ("part", "count", "loss", "accuracy", "interval")], rows
+    )
+
+
+def confusion(evaluation: Evaluation) -> Table:
+    """Return how often each digit (row) was read as each (column)."""
+    rows = [
+        [str(digit), *(str(count) if count else "·" for count in row)]
+        for digit, row in enumerate(evaluation.confusion)
+    ]
+    return Table(["", *(str(digit) for digit in range(CLASSES))], rows)
+
+
+def per_digit(evaluation: Evaluation, words: Words) -> Table:
+    """Return precision, recall and F1 of each digit."""
+    scores = evaluation.per_digit()
+    rows = [
+        [str(digit), *(words.percent(score) for score in scores[digit])] for digit in range(CLASSES)
+    ]
+    return Table([*(words.plain(key) for key in ("digit", "precision", "recall")), "F1"], rows)
+
+
+def interval(evaluation: Evaluation, words: Words) -> str:
+    """Write the accuracy's interval."""
+    low, high = evaluation.accuracy_interval
+    return f"{words.percent(low)} – {words.percent(high)}"
