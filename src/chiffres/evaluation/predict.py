@@ -39,13 +39,13 @@ def predict(
     """
     if isinstance(model, str | Path):
         model = load_model(model)
+    if model.output_shape != (None, CLASSES):
+        raise ModelFileError(
+            f"the model {model.name!r} gives outputs of shape {model.output_shape}; "
+            f"expected (None, {CLASSES})"
+        )
     chunks = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
     outputs = np.concatenate([_logits(model(as_input(chunk, model))) for chunk in chunks])
-    if outputs.shape != (len(images), CLASSES):
-        raise ModelFileError(
-            f"the model {model.name!r} gives outputs of shape {outputs.shape[1:]} for an image; "
-            f"expected ({CLASSES},)"
-        )
     if (outputs >= 0).all() and np.allclose(outputs.sum(axis=1), 1, atol=1e-3):
         return outputs
     return np.asarray(softmax(outputs, axis=1))

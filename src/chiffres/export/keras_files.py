@@ -6,7 +6,8 @@ from pathlib import Path
 
 from absl import logging
 
-from chiffres.models.files import load_model
+from chiffres.errors import UsageError
+from chiffres.models.files import find_model, load_model
 from chiffres.storage import replacing
 from chiffres.training.run import Run
 
@@ -29,6 +30,8 @@ def _export(model: Path, out: Path | None, suffix: str) -> Path:
     path = out or Path(_default_name(model) + suffix)
     if path.suffix != suffix:  # Keras chooses the format by it
         path = path.with_name(path.name + suffix)
+    if path.exists() and path.samefile(find_model(model)):
+        raise UsageError(f"{path}: is the model itself; its optimizer would be lost")
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)  # Keras's advice against .h5: it was asked for
     try:

@@ -6,10 +6,12 @@ cross-correlation).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
 
 def feature_map_length(length: int, kernel_length: int, stride: int = 1) -> int:

@@ -30,6 +30,14 @@ def models() -> dict[str, Callable[[], keras.Sequential]]:
     return found
 
 
+def find_builder(name: str) -> Callable[[], keras.Sequential]:
+    """Return what builds the model called ``name``; raise UnknownNameError where nothing does."""
+    known = models()
+    if name not in known:
+        raise UnknownNameError("model", name, known)
+    return known[name]
+
+
 def build_model(name: str, scale: Scale = "raw") -> keras.Sequential:
     """Build the model called ``name``, its weights drawn from Keras's global seed.
 
@@ -43,10 +51,7 @@ def build_model(name: str, scale: Scale = "raw") -> keras.Sequential:
     """
     from chiffres.models.backend import keras
 
-    known = models()
-    if name not in known:
-        raise UnknownNameError("model", name, known)
-    model = known[name]()
+    model = find_builder(name)()
     if scale == "raw":
         return model
     rescaling = keras.layers.Rescaling(1 / 255)

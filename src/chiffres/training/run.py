@@ -68,8 +68,8 @@ class Run:
         path = self.folder / "history.csv"
         if not path.is_file():
             return {column: [] for column in COLUMNS}
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
         try:
+            rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
             return {column: [float(row[column]) for row in rows] for column in COLUMNS}
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"{path}: expected the columns {COLUMNS} of numbers: {error}") from error
@@ -105,9 +105,11 @@ class Run:
         if not path.is_file():
             return {}
         try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise RunError(f"{path}: not JSON: {error}") from error
+        if not isinstance(content, dict):
+            raise RunError(f"{path}: expected a JSON object, found {content!r:.50}")
         return content
 
     def _write_json(self, name: str, content: dict[str, Any]) -> None:

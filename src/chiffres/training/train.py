@@ -11,7 +11,7 @@ import numpy as np
 
 from chiffres.data import Dataset, load_dataset
 from chiffres.errors import RunError, UsageError
-from chiffres.models import build_model
+from chiffres.models import build_model, find_builder
 from chiffres.models.backend import BACKEND, keras
 from chiffres.models.files import load_model
 from chiffres.storage import replacing
@@ -50,7 +50,10 @@ def train(
         raise UsageError(
             f"{out}: holds a run already; resume it (--resume) or choose another folder"
         )
+    elif run.folder.exists() and not run.folder.is_dir():
+        raise UsageError(f"{out}: not a folder; choose another")
     else:
+        find_builder(recipe.model)  # raises before anything is written
         run.start(recipe, dataset, BACKEND)
     if not run.finished:
         _fit(run, recipe, dataset)
@@ -81,19 +84,20 @@ def _fit(run: Run, recipe: Recipe, dataset: Dataset) -> None:
     train_on_logits(model)
     batches = Batches(dataset.train, model, recipe.batch_size)
     done = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // len(batches)
-    model.fit(
-        batches,
-        validation_data=Batches(dataset.validation, model, recipe.batch_size),
-        initial_epoch=done,
-        epochs=recipe.epochs,
-        callbacks=[
-            Randomness(recipe.seed, batches),
-            Recorder(run, recipe, done),
-            ProgressBar(recipe.model, recipe.epochs, len(batches), done),
-        ],
-        shuffle=False,
-        verbose=0,
-    )
+    progress = ProgressBar(recipe.model, recipe.epochs, len(batches), done)
+    try:
+        model.fit(
+            batches,
+            validation_data=Batches(dataset.validation, model, recipe.batch_size),
+            initial_epoch=done,
+            epochs=recipe.epochs,
+            callbacks=[Randomness(recipe.seed, batches), Recorder(run, recipe, done), progress],
+            shuffle=False,
+            verbose=0,
+        )
+    finally:
+        progress.bar.stop()
+    run.record(epochs=recipe.epochs)  # a crash may have come between the last model and this
 
 
 def _compiled(recipe: Recipe) -> keras.Model:
@@ -135,7 +139,8 @@ class Randomness(keras.callbacks.Callback):  # type: ignore[misc]
 class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
     """Writes the run's files after each epoch: what a crash can lose is the epoch under way.
 
-    The model is written last. A history that is one epoch ahead of it is cut when resuming.
+    The model is written after the others: a history that is one epoch ahead of it is cut when
+    resuming. Only then is the epoch counted in ``metrics.json``.
     """
 
     def __init__(self, run: Run, recipe: Recipe, done: int) -> None:
@@ -143,6 +148,11 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         self.run = run
         self.recipe = recipe
         self.history = {name: values[:done] for name, values in run.history().items()}
+        if len(self.history["loss"]) < done:
+            raise RunError(
+                f"{run.folder / 'history.csv'}: expected {done} epochs, as many as the model was "
+                f"trained for, found {len(self.history['loss'])}; begin anew in another folder"
+            )
         self.epoch_seconds: list[float] = run.metrics().get("epoch_seconds", [])[:done]
         self.started = self.trained = 0.0
 
@@ -166,9 +176,10 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
             self.history[name].append(value)
         self.epoch_seconds.append(round(self.trained - self.started, 3))
         self.run.write_history(self.history)
-        self.run.record(**self._metrics(epoch + 1))
+        self.run.record(**self._metrics(epoch))
         with replacing(self.run.model_path) as temporary:
             self.model.save(temporary)
+        self.run.record(epochs=epoch + 1)
 
     def _metrics(self, epochs: int) -> dict[str, Any]:
         return {

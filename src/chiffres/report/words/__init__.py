@@ -67,8 +67,8 @@ class Words:
         return self._written(100 * difference, f"+{pattern};-{pattern}")
 
     def p_value(self, p: float) -> str:
-        """Write a p-value; under 1 in 1,000 the exact figure says nothing more."""
-        return self.number(p, 3) if p >= 0.001 else f"< {self.number(0.001, 3)}"
+        """Write a p-value with its sign; under 1 in 1,000 the exact figure says nothing more."""
+        return f"= {self.number(p, 3)}" if p >= 0.001 else f"< {self.number(0.001, 3)}"
 
     def date(self, day: date) -> str:
         """Write a date in full."""

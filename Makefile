@@ -1,0 +1,25 @@
+# Each target is a script that CI runs as well. PYTHON chooses the interpreter (3.11 or later).
+DATA ?= mnist-5k
+
+lab: .venv  ## train the lab's four models and write the report (DATA=mnist for the whole of MNIST)
+	scripts/lab $(DATA)
+
+test: .venv  ## lint, format, types and all tests
+	scripts/test
+
+test-backends:  ## the tests that run on every backend, on TensorFlow and on JAX
+	scripts/test-backends
+
+build: .venv  ## wheel and sdist, installed and run in an empty environment
+	scripts/build
+
+.venv: constraints.txt pyproject.toml
+	scripts/setup
+
+clean:  ## remove what the targets above made; runs/ stays
+	rm -rf .venv .venv-* build dist
+
+help:
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
+
+.PHONY: lab test test-backends build clean help

@@ -1,0 +1,194 @@
+"""The command line as its user meets it, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from chiffres.data import Dataset
+from chiffres.training.run import Run
+
+COMMANDS = [
+    [],
+    ["lab"],
+    ["train"],
+    ["evaluate"],
+    ["predict"],
+    ["export"],
+    ["data"],
+    ["data", "list"],
+    ["data", "show"],
+    ["data", "fetch"],
+]
+
+
+def chiffres(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "chiffres", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        cwd=cwd,
+        env=os.environ | {"LANG": "en", "LC_ALL": "en", "PYTHONUTF8": "1"},
+    )
+
+
+@pytest.fixture(scope="module")
+def digits_file(small: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("digits") / "small.npz"
+    np.savez(path, images=small.development.images, labels=small.development.labels)
+    return path
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command) or "chiffres")
+def test_every_command_explains_itself(command: list[str]) -> None:
+    shown = chiffres(*command, "--help")
+    assert shown.returncode == 0
+    assert shown.stderr == ""
+    if command not in ([], ["data"]):
+        assert f"Example: chiffres {' '.join(command)}" in shown.stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom chiffres.cli import app\n"
+        "try:\n    app(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'numpy', 'keras', 'torch', 'sklearn', 'matplotlib', 'pydantic'} & set(sys.modules)))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "conw"], "unknown recipe 'conw' (did you mean 'conv'?)"),
+        (["train", "conv", "--set", "learning_rat=1"], "did you mean 'learning_rate'?"),
+        (["train", "conv", "--set", "epochs=ten"], "epochs = 'ten': expected a valid integer"),
+        (["train", "conv", "--data", "mnits"], "unknown dataset 'mnits' (did you mean 'mnist'?)"),
+        (["lab", "--data", "digits", "--lang", "de"], "unknown language 'de'"),
+        (["lab", "--data", "digits", "--models", "conv,conv"], "conv, conv"),
+        (["evaluate", "nowhere"], "nowhere: no such run folder or model file"),
+        (["export", "nowhere", "--to", "h5"], "nowhere: no such"),
+        (["data", "show", "npz:"], "write npz:PATH"),
+    ],
+)
+def test_a_wrong_argument_is_one_line_and_exit_code_2(
+    arguments: list[str], message: str, tmp_path: Path
+) -> None:
+    shown = chiffres(*arguments, cwd=tmp_path)
+    assert shown.returncode == 2, shown.stderr
+    assert message in shown.stderr
+    assert len(shown.stderr.splitlines()) == 1
+    assert shown.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_file_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
+    (tmp_path / "broken.h5").write_bytes(b"not a model")
+    (tmp_path / "broken.npz").write_bytes(b"not an archive")
+    for arguments in (
+        ["evaluate", "broken.h5", "--data", "digits"],
+        ["data", "show", "npz:broken.npz"],
+    ):
+        shown = chiffres(*arguments, cwd=tmp_path)
+        assert shown.returncode == 1
+        assert shown.stderr.startswith("error: broken.")
+        assert len(shown.stderr.splitlines()) == 1
+
+
+def test_train_evaluate_export_and_predict_follow_each_other(
+    small: Dataset, digits_file: Path, tmp_path: Path
+) -> None:
+    data = f"npz:{digits_file}"
+    trained = chiffres(
+        *("train", "conv", "--data", data, "--set", "epochs=2", "--set", "scale=unit"),
+        *("--set", "learning_rate=0.001", "--out", "run"),
+        cwd=tmp_path,
+    )
+    assert trained.returncode == 0, trained.stderr
+    assert "epoch 2/2" in trained.stderr
+    for name in ("accuracy.png", "loss.png"):
+        with Image.open(tmp_path / "run" / name) as image:
+            assert image.width > 500
+
+    evaluated = chiffres("evaluate", "run", "--json", cwd=tmp_path)
+    document = json.loads(evaluated.stdout)
+    assert document["dataset"] == data
+    assert document["n"] == 50
+    low, high = document["accuracy_interval"]
+    assert low < document["accuracy"] < high
+
+    shown = chiffres("evaluate", "run", "--pictures", "drawn", cwd=tmp_path)
+    assert "95 % interval" in shown.stdout
+    assert (tmp_path / "drawn" / "confusion.png").is_file()
+
+    exported = chiffres("export", "run", "--to", "h5", cwd=tmp_path)
+    assert exported.returncode == 0, exported.stderr
+    assert exported.stdout.startswith("Lab2.mnist.conv.h5: ")
+    assert exported.stderr == ""
+
+    Image.fromarray(small.test.images[0]).save(tmp_path / "digit.png")
+    (tmp_path / "text.png").write_text("not a picture")
+    predicted = chiffres("predict", "Lab2.mnist.conv.h5", "text.png", "digit.png", cwd=tmp_path)
+    assert predicted.returncode == 1
+    assert predicted.stderr == "error: text.png: not an image of a known format\n"
+    (row,) = [line.split() for line in predicted.stdout.splitlines() if "digit.png" in line]
+    assert row[1] == str(np.argmax([float(p) for p in row[2:]]))
+    assert sum(float(p) for p in row[2:]) == pytest.approx(1, abs=0.01)
+
+
+def test_the_lab_goes_on_where_it_was_and_writes_the_report(
+    digits_file: Path, tmp_path: Path
+) -> None:
+    arguments = ["lab", "--data", f"npz:{digits_file}", "--models", "dense", "--out", "lab"]
+    first = chiffres(*arguments, "--epochs", 1, "--lang", "fr", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "le rapport: lab" in first.stdout
+    assert "exactitude" not in first.stderr
+    assert "dense" in first.stdout
+    history = (tmp_path / "lab" / "dense" / "history.csv").read_bytes()
+
+    again = chiffres(*arguments, "--epochs", 1, "--lang", "en", cwd=tmp_path)
+    assert "epoch" not in again.stderr
+    assert (tmp_path / "lab" / "dense" / "history.csv").read_bytes() == history
+    assert '<html lang="en">' in (tmp_path / "lab" / "report.html").read_text(encoding="utf-8")
+
+    other = chiffres(*arguments, "--epochs", 2, cwd=tmp_path)
+    assert other.returncode == 2
+    assert "epochs: 1 → 2" in other.stderr
+    assert Run(tmp_path / "lab" / "dense").metrics()["test"]["n"] == 50
+
+
+def test_data_show_prints_the_lab_s_lines_and_draws(digits_file: Path, tmp_path: Path) -> None:
+    shown = chiffres("data", "show", f"npz:{digits_file}", "--out", "drawn", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    for line in (
+        "Size of the training_set:  (450, 28, 28)",
+        "Size of the test_set:  (50, 28, 28)",
+        "Shape of each image:  (28, 28)",
+        "Total number of classes:  10",
+        "Unique class labels:  [0 1 2 3 4 5 6 7 8 9]",
+        "Training Examples 400",
+        "Validation Examples 50",
+        "Test Examples 50",
+    ):
+        assert line in shown.stdout
+    assert len(list((tmp_path / "drawn").glob("*.png"))) == 2
+
+
+def test_data_list_names_every_dataset() -> None:
+    shown = chiffres("data", "list")
+    for name in ("mnist", "mnist-5k", "digits", "auto", "folder:DIR", "npz:FILE", "idx:FILE"):
+        assert name in shown.stdout
+
+
+def test_the_version_is_the_package_s() -> None:
+    assert chiffres("--version").stdout == "chiffres 0.1.0\n"

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chiffres.errors import RecipeError, UnknownNameError
+from chiffres.models import models
+from chiffres.storage import write_text
+from chiffres.training.recipe import Recipe, load_recipe, make_recipe, recipe_names
+
+recipes = st.builds(
+    Recipe,
+    model=st.text(),
+    data=st.text(),
+    scale=st.sampled_from(["raw", "unit"]),
+    optimizer=st.sampled_from(["adam", "adamw", "rmsprop", "sgd"]),
+    learning_rate=st.floats(min_value=1e-300, max_value=1e300),
+    batch_size=st.integers(1, 10**6),
+    epochs=st.integers(1, 10**6),
+    seed=st.integers(0, 2**31 - 1),
+)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("recipes") / "own.toml"
+
+
+@pytest.mark.parametrize("name", ["conv", "conv-dropout", "conv-pool", "dense"])
+def test_the_shipped_recipes_are_the_lab_s(name: str) -> None:
+    assert load_recipe(name).model_dump() == {
+        "model": name,
+        "data": "auto",
+        "scale": "raw",
+        "optimizer": "adam",
+        "learning_rate": 0.0001,
+        "loss": "sparse_categorical_crossentropy",
+        "batch_size": 128,
+        "epochs": 20,
+        "seed": 9000,
+    }
+
+
+def test_every_shipped_recipe_has_a_model() -> None:
+    assert {"conv", "conv-dropout", "conv-pool", "dense"} <= set(recipe_names())
+    assert recipe_names() == sorted(recipe_names())
+    assert {load_recipe(name).model for name in recipe_names()} <= models().keys()
+
+
+@given(recipes)
+def test_what_is_written_is_read_again(path: Path, recipe: Recipe) -> None:
+    write_text(path, recipe.toml())
+    assert load_recipe(str(path)) == recipe
+    assert recipe.differences(recipe) == ""
+
+
+@given(recipes)
+def test_every_key_can_be_set(recipe: Recipe) -> None:
+    settings = recipe.toml().rstrip("\n").split("\n")
+    assert load_recipe("dense", settings) == recipe
+
+
+@pytest.mark.parametrize(
+    ("setting", "key", "value"),
+    [
+        ("epochs=3", "epochs", 3),
+        ("learning_rate=0.01", "learning_rate", 0.01),
+        ("learning_rate=1e-2", "learning_rate", 0.01),
+        ("learning_rate=1", "learning_rate", 1.0),
+        ("optimizer=sgd", "optimizer", "sgd"),
+        ('optimizer="sgd"', "optimizer", "sgd"),
+        (" data = mnist-5k ", "data", "mnist-5k"),
+        ("data=npz:a=b.npz", "data", "npz:a=b.npz"),
+        ("scale=unit", "scale", "unit"),
+        ("seed=0", "seed", 0),
+        ("seed=2147483647", "seed", 2**31 - 1),
+    ],
+)
+def test_a_setting_replaces_a_key(setting: str, key: str, value: object) -> None:
+    recipe = load_recipe("conv", [setting])
+    assert recipe == load_recipe("conv").model_copy(update={key: value})
+
+
+def test_the_last_setting_counts() -> None:
+    assert load_recipe("conv", ["epochs=3", "epochs=4"]).epochs == 4
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        (
+            "learning_rat=0.01",
+            r"recipe dense: unknown key 'learning_rat' \(did you mean 'learning_rate'\?\); "
+            r"known: model, data, scale, optimizer, ",
+        ),
+        ("epochs=ten", r"recipe dense: epochs = 'ten': expected a valid integer"),
+        ("epochs=1.5", r"epochs = 1\.5: expected a valid integer"),
+        ("epochs=true", r"epochs = True: expected a valid integer"),
+        ("epochs=", r"epochs = '': expected a valid integer"),
+        ("epochs=0", r"epochs = 0: expected greater than or equal to 1"),
+        ("batch_size=-128", r"batch_size = -128: expected greater than or equal to 1"),
+        ("learning_rate=-0.1", r"learning_rate = -0\.1: expected greater than 0"),
+        ("learning_rate=0", r"learning_rate = 0: expected greater than 0"),
+        ("learning_rate=nan", r"learning_rate = nan: expected a finite number"),
+        ("learning_rate=inf", r"learning_rate = inf: expected a finite number"),
+        ("seed=-1", r"seed = -1: expected greater than or equal to 0"),
+        ("seed=2147483648", r"seed = 2147483648: expected less than 2147483648"),
+        ("optimizer=adm", r"optimizer = 'adm': expected 'adam', .* \(did you mean 'adam'\?\)"),
+        ("scale=units", r"scale = 'units': expected 'raw' or 'unit' \(did you mean 'unit'\?\)"),
+        ("loss=mse", r"loss = 'mse': expected 'sparse_categorical_crossentropy'"),
+        ("model=3", r"model = 3: expected a valid string"),
+        ("epochs", r"setting 'epochs': expected key=value, as in learning_rate=0\.01"),
+        ("=3", r"setting '=3': expected key=value"),
+    ],
+)
+def test_a_wrong_setting_is_explained(setting: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe("dense", [setting])
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("dense", ["epochs=ten", "sed=1"])
+    assert "epochs = 'ten'" in str(caught.value)
+    assert "unknown key 'sed' (did you mean 'seed'?)" in str(caught.value)
+
+
+def test_a_recipe_needs_a_model() -> None:
+    with pytest.raises(RecipeError, match="recipe own: the key 'model' is missing"):
+        make_recipe({"epochs": 3}, "own")
+
+
+def test_a_recipe_is_not_changed_by_accident() -> None:
+    recipe = load_recipe("dense")
+    with pytest.raises(ValueError, match="frozen"):
+        recipe.epochs = 3
+
+
+def test_an_unknown_recipe_proposes_the_nearest() -> None:
+    with pytest.raises(
+        UnknownNameError, match=r"unknown recipe 'conv-drop' \(did you mean 'conv-d"
+    ):
+        load_recipe("conv-drop")
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"none\.toml: no such recipe file"):
+        load_recipe(str(tmp_path / "none.toml"))
+
+
+@pytest.mark.parametrize(
+    "content", [b"model = ", b"{}", b"\x89PNG\r\n", b"model = 'dense'\nmodel = 'conv'"]
+)
+def test_a_file_that_is_not_toml(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(RecipeError, match=r"own\.toml: not TOML: ."):
+        load_recipe(str(path))
+
+
+def test_a_file_too_long_to_be_a_recipe(path: Path) -> None:
+    path.write_bytes(b"#" * (2**20 + 1))
+    with pytest.raises(RecipeError, match=r"own\.toml: over 1,048,576 bytes, so not a recipe"):
+        load_recipe(str(path))
+
+
+def test_a_wrong_file_is_named(path: Path) -> None:
+    path.write_text("model = 'dense'\n[training]\nepochs = 3\n")
+    with pytest.raises(RecipeError, match=r"own\.toml: unknown key 'training'"):
+        load_recipe(str(path))
+
+
+def test_the_text_is_that_of_a_toml_file() -> None:
+    recipe = load_recipe("dense", ["epochs=3"])
+    assert tomllib.loads(recipe.toml()) == recipe.model_dump()
+
+
+def test_differences_say_both_values() -> None:
+    other = load_recipe("dense", ["epochs=3", "optimizer=sgd"])
+    assert other.differences(load_recipe("dense")) == "optimizer: adam → sgd, epochs: 20 → 3"

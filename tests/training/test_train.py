@@ -1,0 +1,311 @@
+"""Training: the same twice, and safe to interrupt at any moment."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chiffres.data import Dataset, load_dataset
+from chiffres.errors import ModelFileError, RunError, UnknownNameError, UsageError
+from chiffres.models import as_input
+from chiffres.models.backend import keras
+from chiffres.models.files import load_model
+from chiffres.training.recipe import Recipe, load_recipe
+from chiffres.training.run import Run
+from chiffres.training.train import train
+
+FILES = {"recipe.toml", "history.csv", "model.keras", "metrics.json", "environment.json"}
+
+
+def recipe(name: str = "dense", **settings: object) -> Recipe:
+    own = {"epochs": 3, "scale": "unit", "learning_rate": 0.001} | settings
+    return load_recipe(name, [f"{key}={value}" for key, value in own.items()])
+
+
+def history_bytes(run: Run) -> bytes:
+    return (run.folder / "history.csv").read_bytes()
+
+
+def weights(run: Run) -> list[np.ndarray]:
+    return list(load_model(run.folder).get_weights())
+
+
+def assert_same(run: Run, other: Run) -> None:
+    assert history_bytes(run) == history_bytes(other)
+    for mine, theirs in zip(weights(run), weights(other), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def interrupted(small: Dataset, folder: Path, after: int, of: Recipe) -> Run:
+    """Leave the run of ``of`` as an interruption after some epochs leaves it."""
+    run = train(of.model_copy(update={"epochs": after}), folder, dataset=small)
+    (folder / "recipe.toml").write_text(
+        run.recipe().model_copy(update={"epochs": of.epochs}).toml()
+    )
+    assert not run.finished
+    return run
+
+
+@pytest.fixture(scope="module")
+def dropout_run(small: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("runs") / "conv-dropout"
+    return train(recipe("conv-dropout"), folder, dataset=small)
+
+
+# The same twice
+
+
+def test_the_same_seed_gives_the_same_history(
+    dropout_run: Run, small: Dataset, tmp_path: Path
+) -> None:
+    assert_same(train(recipe("conv-dropout"), tmp_path / "again", dataset=small), dropout_run)
+
+
+def test_what_was_drawn_before_does_not_matter(
+    dense_run: Run, small: Dataset, tmp_path: Path
+) -> None:
+    keras.utils.set_random_seed(123)
+    keras.random.normal((10,))
+    np.random.default_rng().random()
+    assert_same(train(recipe(), tmp_path / "again", dataset=small), dense_run)
+
+
+def test_another_seed_gives_another_history(dense_run: Run, small: Dataset, tmp_path: Path) -> None:
+    other = train(recipe(seed=9001), tmp_path / "other", dataset=small)
+    assert history_bytes(other) != history_bytes(dense_run)
+
+
+def test_training_learns(dense_run: Run) -> None:
+    history = dense_run.history()
+    assert history["loss"] == sorted(history["loss"], reverse=True)
+    assert history["val_accuracy"][-1] > 0.6  # of 100 digits, after 400; by chance 0.1
+
+
+def test_the_history_is_what_the_model_answers(dropout_run: Run, small: Dataset) -> None:
+    model = load_model(dropout_run.folder, compile=True)
+    digits = small.validation
+    measured = model.evaluate(
+        as_input(digits.images, model), digits.labels.astype(int), verbose=0, return_dict=True
+    )
+    history = dropout_run.history()
+    assert history["val_accuracy"][-1] == pytest.approx(measured["accuracy"])
+    assert history["val_loss"][-1] == pytest.approx(measured["loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "rmsprop", "sgd"])
+def test_every_optimizer_trains_at_the_rate_asked_for(
+    small: Dataset, tmp_path: Path, optimizer: str
+) -> None:
+    asked = recipe(optimizer=optimizer, learning_rate=0.01, epochs=1)
+    run = train(asked, tmp_path / "run", dataset=small)
+    found = load_model(run.folder, compile=True).optimizer
+    assert type(found).__name__.lower() == optimizer
+    assert float(found.learning_rate) == pytest.approx(0.01)
+    assert int(found.iterations) == 4
+
+
+def test_the_dataset_is_loaded_by_its_name(tmp_path: Path) -> None:
+    run = train(recipe(data="digits", epochs=1, batch_size=512), tmp_path / "run")
+    assert run.recipe().data == run.environment()["dataset"]["name"] == "digits"
+    assert run.environment()["dataset"]["train"] == 1437
+
+
+# Refusals
+
+
+def test_an_unknown_model_leaves_nothing(small: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="unknown model 'densse'"):
+        train(recipe(model="densse"), tmp_path / "run", dataset=small)
+    assert not Run(tmp_path / "run").exists
+
+
+def test_a_run_is_not_overwritten(dense_run: Run, small: Dataset) -> None:
+    before = history_bytes(dense_run)
+    with pytest.raises(UsageError, match=r"holds a run already; resume it \(--resume\) or choose"):
+        train(recipe(seed=1), dense_run.folder, dataset=small)
+    assert history_bytes(dense_run) == before
+
+
+def test_a_file_is_no_run_folder(small: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("mine")
+    for resume in (False, True):
+        with pytest.raises(UsageError, match=r"run: "):
+            train(recipe(), tmp_path / "run", dataset=small, resume=resume)
+    assert (tmp_path / "run").read_text() == "mine"
+
+
+def test_a_loss_that_is_no_number_is_an_error(small: Dataset, tmp_path: Path) -> None:
+    wild = recipe(optimizer="sgd", learning_rate=1e30)
+    with pytest.raises(RunError) as caught:
+        train(wild, tmp_path / "run", dataset=small)
+    assert str(caught.value).startswith(f"{tmp_path / 'run'}: the loss is ")
+    assert "after epoch 1; try a learning rate below 1e+30" in str(caught.value)
+    assert not Run(tmp_path / "run").finished
+    assert not (tmp_path / "run" / "model.keras").exists()
+
+
+# Resuming
+
+
+def test_nothing_to_resume(small: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no run to resume"):
+        train(recipe(), tmp_path / "run", dataset=small, resume=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_finished_run_is_left_as_it_is(
+    dense_run: Run, small: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {
+        path: (path.read_bytes(), path.stat().st_mtime_ns) for path in dense_run.folder.iterdir()
+    }
+    assert train(recipe(), dense_run.folder, dataset=small, resume=True) == dense_run
+    after = {
+        path: (path.read_bytes(), path.stat().st_mtime_ns) for path in dense_run.folder.iterdir()
+    }
+    assert after == before
+    assert capsys.readouterr().err == ""
+
+
+def test_another_recipe_is_not_resumed(dense_run: Run, small: Dataset) -> None:
+    with pytest.raises(UsageError, match=r"another recipe \(epochs: 3 → 4, seed: 9000 → 1\)"):
+        train(recipe(epochs=4, seed=1), dense_run.folder, dataset=small, resume=True)
+
+
+def test_other_digits_are_not_resumed_on(dense_run: Run, small: Dataset, mnist_5k: Dataset) -> None:
+    digits = small.development
+    other = Dataset(
+        "small",
+        "elsewhere",
+        digits,
+        small.train_indices[::-1],
+        small.validation_indices,
+        small.test,
+    )
+    with pytest.raises(UsageError, match=rf"begun on other digits \(SHA-256 {small.checksum}, now"):
+        train(recipe(), dense_run.folder, dataset=other, resume=True)
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_an_interrupted_run_ends_as_if_it_had_not_been(
+    dropout_run: Run, small: Dataset, tmp_path: Path, after: int
+) -> None:
+    interrupted(small, tmp_path / "run", after, recipe("conv-dropout"))
+    run = train(recipe("conv-dropout"), tmp_path / "run", dataset=small, resume=True)
+    assert run.finished
+    assert_same(run, dropout_run)
+    assert run.metrics()["epochs"] == len(run.metrics()["epoch_seconds"]) == 3
+    assert run.metrics()["validation"] == dropout_run.metrics()["validation"]
+
+
+def test_a_run_that_was_interrupted_before_its_first_epoch(
+    dense_run: Run, small: Dataset, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    for name in ("recipe.toml", "environment.json"):
+        shutil.copy(dense_run.folder / name, tmp_path / "run")
+    assert_same(train(recipe(), tmp_path / "run", dataset=small, resume=True), dense_run)
+
+
+def test_any_write_can_be_the_last_before_an_interruption(
+    small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupt the first write, the second … until a training comes to its end unhurt."""
+    fsync, left = os.fsync, 0
+
+    def interrupting(descriptor: int) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", interrupting)
+    resumed: list[Run] = []
+    while True:
+        run = Run(tmp_path / f"run{len(resumed)}")
+        left = len(resumed)
+        try:
+            whole = train(recipe(epochs=2), run.folder, dataset=small)
+            break
+        except KeyboardInterrupt:
+            left = 1000
+            train(recipe(epochs=2), run.folder, dataset=small, resume=run.exists)
+            resumed.append(run)
+    assert len(resumed) >= 2 + 2 * 3  # writes: two to begin with, three or more an epoch
+    for run in resumed:
+        assert run.finished, run
+        assert_same(run, whole)
+        assert run.metrics()["epochs"] == 2
+        assert run.metrics()["validation"] == whole.metrics()["validation"]
+        assert {path.name for path in run.folder.iterdir()} == FILES
+
+
+def test_a_damaged_model_is_not_resumed(dense_run: Run, small: Dataset, tmp_path: Path) -> None:
+    run = interrupted(small, tmp_path / "run", 1, recipe())
+    run.model_path.write_bytes(run.model_path.read_bytes()[:-100])
+    with pytest.raises(ModelFileError, match=r"model\.keras: damaged or not a model file"):
+        train(recipe(), run.folder, dataset=small, resume=True)
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "environment.json", "history.csv"])
+def test_a_damaged_record_is_not_resumed(small: Dataset, tmp_path: Path, name: str) -> None:
+    run = interrupted(small, tmp_path / "run", 1, recipe())
+    (run.folder / name).write_text("?")
+    with pytest.raises(RunError, match=name):
+        train(recipe(), run.folder, dataset=small, resume=True)
+
+
+def test_a_history_shorter_than_the_training_is_not_resumed(small: Dataset, tmp_path: Path) -> None:
+    run = interrupted(small, tmp_path / "run", 2, recipe())
+    lines = history_bytes(run).splitlines(keepends=True)
+    (run.folder / "history.csv").write_bytes(b"".join(lines[:-1]))
+    with pytest.raises(RunError, match=r"history\.csv: expected 2 epochs, .* found 1"):
+        train(recipe(), run.folder, dataset=small, resume=True)
+
+
+TRAINING = """
+import sys
+from chiffres.training.recipe import load_recipe
+from chiffres.training.train import train
+
+train(load_recipe("conv-dropout", sys.argv[2:]), sys.argv[1])
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no kill -9")
+def test_kill_9_and_resume_end_as_if_nothing_had_happened(small: Dataset, tmp_path: Path) -> None:
+    np.savez(
+        tmp_path / "digits.npz",
+        x_train=small.development.images,
+        y_train=small.development.labels,
+        x_test=small.test.images,
+        y_test=small.test.labels,
+    )
+    settings = [f"data=npz:{tmp_path / 'digits.npz'}", "epochs=5", "batch_size=20"]
+    given = load_recipe("conv-dropout", settings)
+    dataset = load_dataset(given.data)
+    run, history = Run(tmp_path / "killed"), tmp_path / "killed" / "history.csv"
+
+    command = [sys.executable, "-c", TRAINING, str(run.folder), *settings]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and len(run.history()["loss"]) < 2:
+            time.sleep(0.01)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    begun = history.read_bytes().splitlines(keepends=True)
+    assert run.model_path.exists()
+    assert not run.finished
+
+    whole = train(given, tmp_path / "whole", dataset=dataset)
+    assert train(given, run.folder, dataset=dataset, resume=True).finished
+    assert history.read_bytes().splitlines(keepends=True)[: len(begun)] == begun
+    assert_same(run, whole)
