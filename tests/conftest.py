@@ -17,7 +17,7 @@ from chiffres.data import Dataset, Digits, load_dataset, mnist
 if TYPE_CHECKING:
     from chiffres.training.run import Run
 
-settings.register_profile("chiffres", deadline=None, max_examples=1500)
+settings.register_profile("chiffres", deadline=None, max_examples=60)
 settings.load_profile("chiffres")
 
 MNIST = mnist.find()

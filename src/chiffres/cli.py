@@ -9,17 +9,15 @@ import json
 import re
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 import chiffres
-from chiffres.errors import ChiffresError
-
-if TYPE_CHECKING:
-    from chiffres.report.tables import Table
+from chiffres.errors import ChiffresError, MissingExtraError
 
 INTERRUPTED = 130
 GO_ON = {
@@ -37,6 +35,9 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except ChiffresError as error:
             code, problem = error.exit_code, str(error)
+        except ModuleNotFoundError as error:
+            missing = MissingExtraError("this command", "train", error.name)
+            code, problem = missing.exit_code, str(missing)
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             code, problem = 1, f"{where}{error.strerror or error}"
@@ -130,10 +131,11 @@ def lab(
     names = [name.strip() for name in models.split(",")]
     settings = settings + _settings(epochs=epochs, seed=seed)
     comparison = run_lab(out, dataset, names, settings, words.language)
-    _print_table(tables.side_by_side(comparison, words))
+    side_by_side = tables.side_by_side(comparison, words)
+    _print_table(side_by_side.headings, side_by_side.rows)
     published = tables.beside_published(comparison, words)
     if published:
-        _print_table(published, words.plain("published_title"))
+        _print_table(published.headings, published.rows, words.plain("published_title"))
     for sentence in choice(comparison, words):
         typer.echo(sentence.striptags())
     typer.echo(f"\n{words.plain('console_report')}: {out / REPORT}")
@@ -226,8 +228,9 @@ def evaluate(
         f"{words.plain('accuracy')} {words.percent(evaluation.accuracy)} "
         f"({words.plain('interval')}: {tables.interval(evaluation, words)})"
     )
-    _print_table(tables.confusion(evaluation), words.plain("confusion_caption"))
-    _print_table(tables.per_digit(evaluation, words))
+    confusion, per_digit = tables.confusion(evaluation), tables.per_digit(evaluation, words)
+    _print_table(confusion.headings, confusion.rows, words.plain("confusion_caption"))
+    _print_table(per_digit.headings, per_digit.rows)
     if pictures:
         typer.echo(f"{pictures / 'confusion.png'}, {pictures / 'mistakes.png'}")
 
@@ -250,7 +253,6 @@ def predict(
     from chiffres.errors import ImageError
     from chiffres.evaluation.predict import predict as predict_digits
     from chiffres.models.files import load_model
-    from chiffres.report.tables import Table
 
     loaded = load_model(model)
     read, digits = [], []
@@ -266,7 +268,7 @@ def predict(
             [str(path), str(row.argmax()), *(f"{p:.3f}" for p in row)]
             for path, row in zip(read, probabilities, strict=True)
         ]
-        _print_table(Table(["image", "digit", *(f"P({digit})" for digit in range(10))], rows))
+        _print_table(["image", "digit", *(f"P({digit})" for digit in range(10))], rows)
     if len(read) < len(images):
         raise typer.Exit(1)
 
@@ -290,7 +292,6 @@ def export(
 def list_data() -> None:
     """List the datasets and where each is found."""
     from chiffres.data import mnist
-    from chiffres.report.tables import Table
 
     rows = [
         [
@@ -305,7 +306,7 @@ def list_data() -> None:
         ["npz:FILE", "yours", "images, labels; or x_train, y_train, x_test, y_test"],
         ["idx:FILE", "yours", "the IDX file of images, that of labels beside it"],
     ]
-    _print_table(Table(["dataset", "train / validation / test", "where"], rows))
+    _print_table(["dataset", "train / validation / test", "where"], rows)
 
 
 @data_app.command("show", epilog="Example: chiffres data show mnist-5k --out pictures")
@@ -366,15 +367,16 @@ def _file_name(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name)
 
 
-def _print_table(table: Table, title: str = "") -> None:
+def _print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
     from rich import box
     from rich.console import Console
-    from rich.table import Table as RichTable
+    from rich.table import Table
 
-    drawn = RichTable(box=box.SIMPLE_HEAD, title=title or None, title_justify="left")
-    for position, heading in enumerate(table.headings):
-        drawn.add_column(heading, justify="right" if position else "left", overflow="fold")
-    for row in table.rows:
+    drawn = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left")
+    for heading, *cells in zip(headings, *rows, strict=True):
+        figures = all(re.match(r"[-+−·<\d]", cell) for cell in cells)
+        drawn.add_column(heading, justify="right" if figures else "left", overflow="fold")
+    for row in rows:
         drawn.add_row(*row)
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
     console.print(drawn)
