@@ -123,7 +123,7 @@ def lab(
     from chiffres.lab.experiment import REPORT, run_lab
     from chiffres.report import tables
     from chiffres.report.summary import choice
-    from chiffres.report.words import Words, user_language
+    from chiffres.report.words import Words, plain, user_language
 
     words = Words(language or user_language())
     dataset = load_dataset(data)
@@ -137,7 +137,7 @@ def lab(
     if published:
         _print_table(published.headings, published.rows, words.plain("published_title"))
     for sentence in choice(comparison, words):
-        typer.echo(sentence.striptags())
+        typer.echo(plain(sentence))
     typer.echo(f"\n{words.plain('console_report')}: {out / REPORT}")
 
 

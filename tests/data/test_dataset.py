@@ -99,5 +99,8 @@ def test_the_checksum_sees_every_part(dataset: Dataset, part: PartName, what: st
 
 
 def test_the_checksum_sees_the_split(dataset: Dataset) -> None:
-    other = dataclasses.replace(dataset, train_indices=dataset.train_indices[::-1])
-    assert other.checksum != dataset.checksum
+    others = [
+        dataclasses.replace(dataset, train_indices=dataset.train_indices[::-1]),
+        dataclasses.replace(dataset, validation_indices=dataset.validation_indices[::-1]),
+    ]
+    assert len({each.checksum for each in (dataset, *others)}) == 3

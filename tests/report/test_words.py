@@ -62,7 +62,7 @@ def test_french_punctuation_does_not_break_from_its_word() -> None:
 
 
 def test_an_unknown_language_is_refused() -> None:
-    with pytest.raises(UnknownNameError, match="unknown language 'de'.*known: en, fr"):
+    with pytest.raises(UnknownNameError, match=r"unknown language 'de'.*known: en, fr"):
         Words("de")
 
 

@@ -15,12 +15,13 @@ import pytest
 
 from chiffres.data import Dataset, load_dataset
 from chiffres.errors import ModelFileError, RunError, UnknownNameError, UsageError
-from chiffres.models import as_input
+from chiffres.models import as_input, build_model
 from chiffres.models.backend import keras
 from chiffres.models.files import load_model
+from chiffres.training.batches import Batches
 from chiffres.training.recipe import Recipe, load_recipe
 from chiffres.training.run import Run
-from chiffres.training.train import train
+from chiffres.training.train import Randomness, train
 
 FILES = {"recipe.toml", "history.csv", "model.keras", "metrics.json", "environment.json"}
 
@@ -116,6 +117,41 @@ def test_the_dataset_is_loaded_by_its_name(tmp_path: Path) -> None:
     run = train(recipe(data="digits", epochs=1, batch_size=512), tmp_path / "run")
     assert run.recipe().data == run.environment()["dataset"]["name"] == "digits"
     assert run.environment()["dataset"]["train"] == 1437
+
+
+def test_each_epoch_has_an_order_of_its_own(small: Dataset) -> None:
+    """It is drawn from the seed and the epoch's number, whatever came before."""
+    model = build_model("conv-dropout")
+    batches = Batches(small.train, model, 128)
+
+    def orders(seed: int, *epochs: int) -> list[list[int]]:
+        randomness, found = Randomness(seed, batches), []
+        randomness.set_model(model)
+        for epoch in epochs:
+            randomness.on_epoch_begin(epoch)
+            found.append(batches.order.tolist())
+        return found
+
+    first = orders(9000, 0, 1, 2)
+    assert all(sorted(order) == list(range(400)) for order in first)
+    assert list(range(400)) not in first
+    assert len({tuple(order) for order in [*first, *orders(9001, 0, 1, 2)]}) == 6
+    assert orders(9000, 2, 0) == [first[2], first[0]]
+
+
+def test_each_epoch_has_dropouts_of_its_own(small: Dataset) -> None:
+    model = build_model("conv-dropout")
+    randomness = Randomness(9000, Batches(small.train, model, 128))
+    randomness.set_model(model)
+    dropout = next(layer for layer in model.layers if isinstance(layer, keras.layers.Dropout))
+
+    def kept(epoch: int) -> bytes:
+        randomness.on_epoch_begin(epoch)
+        dropped = dropout(np.ones((1, 13, 13, 32), np.float32), training=True)
+        return np.asarray(keras.ops.convert_to_numpy(dropped)).tobytes()
+
+    assert kept(0) == kept(0)
+    assert len({kept(epoch) for epoch in range(5)}) == 5
 
 
 # Refusals
@@ -274,8 +310,9 @@ def test_a_history_shorter_than_the_training_is_not_resumed(small: Dataset, tmp_
 
 TRAINING = """
 import sys
+from chiffres.training.batches import Batches
 from chiffres.training.recipe import load_recipe
-from chiffres.training.train import train
+from chiffres.training.train import Randomness, train
 
 train(load_recipe("conv-dropout", sys.argv[2:]), sys.argv[1])
 """

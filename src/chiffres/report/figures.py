@@ -100,6 +100,7 @@ def learning_curve(history: History, measure: str, words: Words) -> Figure:
         axes.set_ylabel(words(measure))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if measure == "accuracy":
+            axes.yaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
             decimals = 1 if min(history[measure] + validation) > 0.9 else 0
             axes.yaxis.set_major_formatter(
                 FuncFormatter(lambda value, _: words.percent(value, decimals))

@@ -13,6 +13,9 @@ from chiffres.report.words import Words
 POOLING = ("conv", "conv-pool")
 CONVOLUTIONAL = ("conv", "conv-pool", "conv-dropout")
 
+SAME_TIME = 1.1
+"""Two times whose ratio is below this are called the same: a machine drifts by as much."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -141,8 +144,9 @@ def _gap(a: JudgedModel, b: JudgedModel, words: Words) -> Markup:
 
 def _time(a: JudgedModel, b: JudgedModel, words: Words) -> Markup:
     fast, slow = sorted((a.epoch_seconds, b.epoch_seconds))
+    faster = "faster" if b.epoch_seconds < a.epoch_seconds else "slower"
     return words(
-        "faster" if b.epoch_seconds < a.epoch_seconds else "slower",
+        faster if slow > SAME_TIME * fast else "same_time",
         a=a.name,
         b=b.name,
         seconds_a=words.number(a.epoch_seconds, 2),

@@ -6,6 +6,7 @@ import os
 import re
 import tomllib
 from datetime import date
+from html import unescape
 from importlib import resources
 from pathlib import Path
 
@@ -50,7 +51,7 @@ class Words:
 
     def plain(self, key: str, **values: object) -> str:
         """Return the sentence without its markup, for a terminal or a figure."""
-        return self(key, **values).striptags()
+        return plain(self(key, **values))
 
     def number(self, value: float, decimals: int = 0) -> str:
         """Write a number with exactly ``decimals`` decimals and the thousands set apart."""
@@ -78,6 +79,11 @@ class Words:
     def _written(self, value: float, pattern: str) -> str:
         written: str = format_decimal(value, format=pattern, locale=self.language)
         return written.replace("-", "\N{MINUS SIGN}")
+
+
+def plain(markup: Markup) -> str:
+    """Return HTML as text; unlike ``striptags``, the spaces that do not break are kept."""
+    return unescape(re.sub(r"<[^>]*>", "", markup))
 
 
 def _pattern(decimals: int) -> str:
