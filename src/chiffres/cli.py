@@ -11,13 +11,17 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 import chiffres
 from chiffres.errors import ChiffresError, MissingExtraError
+
+if TYPE_CHECKING:
+    from chiffres.evaluation.metrics import Evaluation
+    from chiffres.report.words import Words
 
 INTERRUPTED = 130
 GO_ON = {
@@ -206,7 +210,7 @@ def evaluate(
     """Measure loss and accuracy, with its 95 % interval, confusion and mistakes."""
     from chiffres.data import load_dataset
     from chiffres.evaluation.metrics import evaluate as evaluate_model
-    from chiffres.report import figures, tables
+    from chiffres.report import tables
     from chiffres.report.words import Words, user_language
     from chiffres.training.run import Run
 
@@ -214,10 +218,7 @@ def evaluate(
     run = Run(Path(model))
     dataset = load_dataset(data or (run.recipe().data if run.exists else "auto"))
     evaluation = evaluate_model(model, dataset, part)  # type: ignore[arg-type]  # checked there
-    if pictures:
-        figures.save(figures.confusion(evaluation, words), pictures / "confusion.png")
-        if not evaluation.right.all():
-            figures.save(figures.mistakes(evaluation, words), pictures / "mistakes.png")
+    paths = _draw_evaluation(evaluation, pictures, words) if pictures else []
     if as_json:
         typer.echo(json.dumps(evaluation.json(), indent=2))
         return
@@ -231,8 +232,20 @@ def evaluate(
     confusion, per_digit = tables.confusion(evaluation), tables.per_digit(evaluation, words)
     _print_table(confusion.headings, confusion.rows, words.plain("confusion_caption"))
     _print_table(per_digit.headings, per_digit.rows)
-    if pictures:
-        typer.echo(f"{pictures / 'confusion.png'}, {pictures / 'mistakes.png'}")
+    for path in paths:
+        typer.echo(str(path))
+
+
+def _draw_evaluation(evaluation: Evaluation, folder: Path, words: Words) -> list[Path]:
+    """Draw the confusion matrix, and the misread digits where there are any."""
+    from chiffres.report import figures
+
+    drawn = {"confusion.png": figures.confusion(evaluation, words)}
+    if not evaluation.right.all():
+        drawn["mistakes.png"] = figures.mistakes(evaluation, words)
+    for name, figure in drawn.items():
+        figures.save(figure, folder / name)
+    return [folder / name for name in drawn]
 
 
 @app.command(epilog="Example: chiffres predict Lab2.mnist.conv.h5 seven.png three.jpg")

@@ -32,10 +32,23 @@ class Answer:
 
 def answers(comparison: Comparison, words: Words) -> list[Answer]:
     """Answer the lab's two exercises, or say which models that would take."""
-    return [
-        Answer(words("exercise_pooling"), _pooling(comparison, words)),
-        Answer(words("exercise_summary"), _convolutional(comparison, words)),
-    ]
+    named = {model.name: model for model in comparison.models}
+    exercises = (
+        ("exercise_pooling", POOLING, _pooling),
+        ("exercise_summary", CONVOLUTIONAL, _convolutional),
+    )
+    answered = []
+    for title, needed, sentences in exercises:
+        missing = [name for name in needed if name not in named]
+        answered.append(
+            Answer(
+                words(title),
+                [words("needs_models", models=", ".join(missing))]
+                if missing
+                else sentences(comparison, [named[name] for name in needed], words),
+            )
+        )
+    return answered
 
 
 def choice(comparison: Comparison, words: Words) -> list[Markup]:
@@ -52,11 +65,8 @@ def choice(comparison: Comparison, words: Words) -> list[Markup]:
     ]
 
 
-def _pooling(comparison: Comparison, words: Words) -> list[Markup]:
-    named = {model.name: model for model in comparison.models}
-    if missing := [name for name in POOLING if name not in named]:
-        return [words("needs_models", models=", ".join(missing))]
-    a, b = (named[name] for name in POOLING)
+def _pooling(comparison: Comparison, models: list[JudgedModel], words: Words) -> list[Markup]:
+    a, b = models
     return [
         words(
             "fewer_parameters",
@@ -74,17 +84,14 @@ def _pooling(comparison: Comparison, words: Words) -> list[Markup]:
     ]
 
 
-def _convolutional(comparison: Comparison, words: Words) -> list[Markup]:
-    named = {model.name: model for model in comparison.models}
-    if missing := [name for name in CONVOLUTIONAL if name not in named]:
-        return [words("needs_models", models=", ".join(missing))]
-    conv, pool, dropout = (named[name] for name in CONVOLUTIONAL)
+def _convolutional(comparison: Comparison, models: list[JudgedModel], words: Words) -> list[Markup]:
+    conv, pool, dropout = models
     return [
-        *(_result(model, words) for model in (conv, pool, dropout)),
+        *(_result(model, words) for model in models),
         _difference(comparison, pool, dropout, words),
         _difference(comparison, conv, dropout, words),
         _gap(pool, dropout, words),
-        *(_turn(model, words) for model in (conv, pool, dropout)),
+        *(_turn(model, words) for model in models),
         _time(pool, dropout, words),
         _holm(comparison, words),
     ]
