@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chiffres.storage import cache_folder, replacing, write_text
+from chiffres.storage import cache_folder, remove_unfinished, replacing, write_text
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -56,6 +56,22 @@ def test_a_block_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), replacing(path):
         pass
     assert contents(tmp_path) == {"model.h5": b"old"}
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    kept = ["model.keras", ".gitignore", ".model.keras", ".hidden.d"]
+    for name in [*kept, ".model.4711.keras", ".metrics.1.json"]:
+        (tmp_path / name).write_bytes(b"")
+    remove_unfinished(tmp_path)
+    assert sorted(contents(tmp_path)) == sorted(kept)
+
+
+def test_the_temporary_name_is_one_that_is_removed(tmp_path: Path) -> None:
+    with replacing(tmp_path / "lab.mnist.h5") as temporary:
+        temporary.write_bytes(b"")
+        remove_unfinished(tmp_path)
+        assert contents(tmp_path) == {}
+        temporary.write_bytes(b"")
 
 
 def test_text_is_utf_8_with_unix_line_ends(tmp_path: Path) -> None:

@@ -179,7 +179,7 @@ def test_colours_become_grey(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shade", [0, 128, 255])
-@pytest.mark.parametrize("size", [(100, 80), (3, 3), (1, 1)])
+@pytest.mark.parametrize("size", [(100, 80), (28, 28), (3, 3), (1, 1)])
 def test_an_empty_image_is_refused(tmp_path: Path, shade: int, size: tuple[int, int]) -> None:
     path = save(tmp_path / "blank.png", np.full(size, shade, np.uint8))
     with pytest.raises(ImageError, match=r"blank\.png: shows no digit"):

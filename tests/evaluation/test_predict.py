@@ -35,6 +35,10 @@ def test_the_probabilities_are_some(dense_run: Run, small: Dataset) -> None:
     assert found.min() >= 0
 
 
+def test_no_image_gives_no_answer(dense_run: Run, small: Dataset) -> None:
+    assert predict(dense_run.folder, small.test.images[:0]).shape == (0, 10)
+
+
 def test_a_run_a_file_and_a_model_answer_alike(dense_run: Run, small: Dataset) -> None:
     expected = predict(load_model(dense_run.folder), small.test.images)
     for given in (dense_run.folder, dense_run.model_path, str(dense_run.model_path)):

@@ -5,11 +5,8 @@ from __future__ import annotations
 import io
 import json
 import struct
-import subprocess
-import sys
 import time
 import zipfile
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,12 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chiffres.errors import ChiffresError, ModelFileError, UsageError
-from chiffres.models import files
+from chiffres.models import probe
 from chiffres.models.backend import keras
 from chiffres.models.files import find_model, load_model
 from tests.archives import announce
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 IMAGES = np.linspace(0, 255, 3 * 784, dtype=np.float32).reshape(3, 784)
 
 
@@ -308,7 +306,7 @@ def test_a_file_over_the_limit(genuine: dict[str, Path], tmp_path: Path) -> None
     path = tmp_path / "model.h5"
     path.write_bytes(genuine[".h5"].read_bytes())
     with path.open("rb+") as file:
-        file.truncate(files.MAX_BYTES + 1)  # sparse: takes no room
+        file.truncate(probe.MAX_BYTES + 1)  # sparse: takes no room
     refused(path, r"the file takes 1,073,741,825 bytes, over the limit of 1,073,741,824")
 
 
@@ -439,12 +437,15 @@ def test_a_member_too_few(genuine: dict[str, Path], tmp_path: Path, name: str) -
     refused(zipped(tmp_path / "model.keras", contents), "expected the members .* found")
 
 
-@pytest.mark.parametrize(
-    "text", [b"", b"{", b"\xff\xfe", b"[]", b"1", b"null", b"[" * 100_000, b"NaN"]
-)
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"1", b"null", b"[" * 100_000, b"NaN"])
 def test_a_description_that_is_none(genuine: dict[str, Path], tmp_path: Path, text: bytes) -> None:
     contents = members(genuine[".keras"]) | {CONFIG: text}
     refused(zipped(tmp_path / "model.keras", contents), "Keras cannot load it: .")
+
+
+def test_a_description_that_is_no_text(genuine: dict[str, Path], tmp_path: Path) -> None:
+    contents = members(genuine[".keras"]) | {CONFIG: b"\xff\xfe"}
+    refused(zipped(tmp_path / "model.keras", contents), "damaged or not a model file: .*utf-8")
 
 
 @both
@@ -508,7 +509,7 @@ def flipped(content: bytes, changes: list[tuple[int, int]]) -> bytes:
     return bytes(damaged)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(changes=flips, cut=st.none() | st.integers(0))
 def test_a_damaged_archive(
     tiny: dict[str, Path], changes: list[tuple[int, int]], cut: int | None
@@ -519,7 +520,7 @@ def test_a_damaged_archive(
     loads_or_is_refused(path)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(changes=flips)
 def test_damaged_weights_in_a_sound_archive(
     tiny: dict[str, Path], changes: list[tuple[int, int]]
@@ -530,45 +531,34 @@ def test_damaged_weights_in_a_sound_archive(
 
 
 def test_a_size_beyond_the_machine_s_numbers(tiny: dict[str, Path]) -> None:
-    """HDF5 announces 2**64 - 1 rows: h5py answers with an OverflowError."""
+    """HDF5 announces 2**64 - 1 rows."""
     contents = members(tiny[".keras"])
     shape = struct.pack("<2Q", 4, 2)
     assert contents[WEIGHTS].count(shape) >= 1
     contents[WEIGHTS] = contents[WEIGHTS].replace(shape, struct.pack("<2Q", 2**64 - 1, 2))
-    refused(zipped(tiny[".keras"].with_stem("rows"), contents), "Keras cannot load it: .")
+    refused(zipped(tiny[".keras"].with_stem("rows"), contents), "damaged or not a model file: .")
 
 
-DAMAGE = """
-import random, sys
-from pathlib import Path
-from chiffres.errors import ChiffresError
-from chiffres.models.files import load_model
-
-genuine = Path(sys.argv[1])
-for seed in range(60):
-    draw, content = random.Random(seed), bytearray(genuine.read_bytes())
-    for _ in range(draw.randint(1, 4)):
-        content[draw.randrange(len(content))] ^= draw.randint(1, 255)
-    if seed % 5 == 0:
-        del content[draw.randrange(len(content)) :]
-    damaged = genuine.with_stem(f"damaged{seed}")
-    damaged.write_bytes(content)
-    try:
-        load_model(damaged)
-        print("loaded")
-    except ChiffresError:
-        print("refused")
-"""
+@settings(max_examples=25)
+@given(changes=flips, cut=st.none() | st.integers(0))
+def test_a_damaged_h5_file(
+    tiny: dict[str, Path], changes: list[tuple[int, int]], cut: int | None
+) -> None:
+    content = flipped(tiny[".h5"].read_bytes(), changes)
+    path = tiny[".h5"].with_stem("damaged")
+    path.write_bytes(content if cut is None else content[: cut % len(content)])
+    loads_or_is_refused(path)
 
 
-def test_a_damaged_h5_file(tiny: dict[str, Path]) -> None:
-    """In a process of its own, and always the same: HDF5 hangs on one file of a thousand."""
-    command = [sys.executable, "-c", DAMAGE, str(tiny[".h5"])]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert run.returncode == 0, run.stderr
-    counts = Counter(run.stdout.split())
-    assert counts.total() == 60
-    assert counts["refused"] >= 12
+def test_a_file_that_crashes_hdf5() -> None:
+    """A few bytes changed: HDF5 2.0 and before read outside their memory."""
+    refused(FIXTURES / "damaged-crash.h5", "damaged: its reading ended with code -?[0-9]+: ")
+
+
+def test_a_file_that_hangs_hdf5(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few bytes changed: HDF5 2.0 and before follow a chain of blocks that never ends."""
+    monkeypatch.setattr(probe, "MAX_SECONDS", 3.0)
+    refused(FIXTURES / "damaged-hang.h5", "damaged: it could not be read within 3 seconds")
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
@@ -594,7 +584,7 @@ json_values = st.recursive(
 
 
 @both
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(at=st.integers(0), value=json_values)
 def test_damaged_descriptions(tiny: dict[str, Path], suffix: str, at: int, value: Any) -> None:
     def change(config: Any) -> Any:

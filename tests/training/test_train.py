@@ -235,9 +235,11 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
     dropout_run: Run, small: Dataset, tmp_path: Path, after: int
 ) -> None:
     interrupted(small, tmp_path / "run", after, recipe("conv-dropout"))
+    (tmp_path / "run" / ".model.4711.keras").write_bytes(b"what kill -9 leaves of a save")
     run = train(recipe("conv-dropout"), tmp_path / "run", dataset=small, resume=True)
     assert run.finished
     assert_same(run, dropout_run)
+    assert {path.name for path in run.folder.iterdir()} == FILES
     assert run.metrics()["epochs"] == len(run.metrics()["epoch_seconds"]) == 3
     assert run.metrics()["validation"] == dropout_run.metrics()["validation"]
 

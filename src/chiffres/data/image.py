@@ -34,10 +34,11 @@ def read_digit(path: Path) -> np.ndarray:
         ImageError: missing, too large, not an image, or without any digit.
     """
     grey = read_grey(path)
-    if grey.shape == (SIDE, SIDE):
-        return 255 - grey if _border(grey) > 127 else grey
     try:
-        return normalize(ink(grey))
+        strokes = ink(grey)
+        if grey.shape == (SIDE, SIDE):
+            return 255 - grey if _border(grey) > 127 else grey
+        return normalize(strokes)
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from error
 

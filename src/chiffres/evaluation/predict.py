@@ -44,6 +44,8 @@ def predict(
             f"the model {model.name!r} gives outputs of shape {model.output_shape}; "
             f"expected (None, {CLASSES})"
         )
+    if len(images) == 0:
+        return np.empty((0, CLASSES))
     chunks = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
     outputs = np.concatenate([_logits(model(as_input(chunk, model))) for chunk in chunks])
     if (outputs >= 0).all() and np.allclose(outputs.sum(axis=1), 1, atol=1e-3):

@@ -1,33 +1,25 @@
 """Model files, loaded as untrusted input: ``.keras`` and ``.h5``, of Keras 3 and of Keras 2.
 
-A model file describes layers by name and holds their weights. Before Keras sees it, its sizes are
-checked, and only the layers listed here are let through: no Lambda, no custom object, no pickled
-module, so that no code from the file can run.
+A model file describes layers by name and holds their weights. Before Keras sees it, it is read
+once in a process of its own, its sizes are checked, and only the layers listed here are let
+through: no Lambda, no custom object, no pickled module, so that no code from the file can run.
 """
 
 from __future__ import annotations
 
-import io
 import json
-import math
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
-
-import h5py
+from typing import Any
 
 from chiffres.errors import ModelFileError, UsageError
 from chiffres.models.backend import keras
+from chiffres.models.probe import check_size, probe
 
 MODEL_FILE = "model.keras"
 """The model's file inside a run folder."""
 SUFFIXES = (".keras", ".h5")
-MAX_BYTES = 2**30
-"""The largest model, on disk, unpacked and in memory: 1 GiB."""
-MAX_CONFIG_BYTES = 4 * 2**20
 
 _LAYERS = """
     Activation Add Average AveragePooling2D BatchNormalization Concatenate Conv2D Cropping2D Dense
@@ -81,83 +73,24 @@ def load_model(model: str | Path, *, compile: bool = False) -> keras.Model:  # n
     """
     path = find_model(model)
     try:
-        _check_size(path.stat().st_size, "the file")
         config = _checked_config(path, compile)
         _check_parameters(config)
         return keras.saving.load_model(path, compile=compile, safe_mode=True)
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise ModelFileError(f"{path}: damaged or not a model file: {error}") from error
-    except Exception as error:  # what Keras, h5py and zipfile raise on damage has no common base
+    except Exception as error:  # what Keras and h5py raise on damage has no common base
         reason = (str(error).strip() or repr(error)).splitlines()[0][:200]
         raise ModelFileError(f"{path}: Keras cannot load it: {reason}") from error
 
 
-def _check_size(size: int, what: str, limit: int = MAX_BYTES) -> None:
-    if size > limit:
-        raise ModelFileError(f"{what} takes {size:,} bytes, over the limit of {limit:,}")
-
-
 def _checked_config(path: Path, with_training: bool) -> dict[str, Any]:
     """Return the model's description, once it and the weights' layout have been checked."""
-    training = "{}"
-    if path.suffix == ".h5":
-        with h5py.File(path) as file:
-            _check_weights(file, set())
-            text = file.attrs.get("model_config")
-            training = file.attrs.get("training_config", training)
-    else:
-        text = _unzipped_config(path)
-    if text is None:
-        raise ModelFileError("holds weights only; expected a whole model, saved by model.save()")
-    _check_size(len(text), "the model's description", MAX_CONFIG_BYTES)
-    config = json.loads(text)
-    compiled = [config.pop("compile_config", None), json.loads(training)]
+    described = probe(path)
+    config = json.loads(described["model"])
+    compiled = [config.pop("compile_config", None), json.loads(described["training"])]
     for node in _nodes([config, *compiled] if with_training else config):
         _check_node(node)
     return dict(config)
-
-
-def _unzipped_config(path: Path) -> bytes:
-    """Return ``config.json`` of the ``.keras`` archive, once its members have been checked."""
-    with zipfile.ZipFile(path) as archive:
-        members = {member.filename: member for member in archive.infolist()}
-        expected = {"config.json", "metadata.json", "model.weights.h5"}
-        if members.keys() != expected:
-            raise ModelFileError(
-                f"expected the members {sorted(expected)}, found {sorted(members)}"
-            )
-        _check_size(sum(member.file_size for member in members.values()), "the archive, unpacked,")
-        _check_size(members["config.json"].file_size, "config.json", MAX_CONFIG_BYTES)
-        weights: IO[bytes] = io.BytesIO(archive.read("model.weights.h5"))
-        with h5py.File(weights) as file:
-            _check_weights(file, set())
-        return archive.read("config.json")
-
-
-def _check_weights(group: h5py.Group, seen: set[int]) -> int:
-    """Return the bytes that the arrays below ``group`` announce; refuse links out of the file.
-
-    An object whose address was ``seen`` before is refused too, lest a small file be a maze.
-    """
-    total = 0
-    for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise ModelFileError(f"the weights {group.name}/{name} point elsewhere; refused")
-        item = group[name]
-        address = h5py.h5o.get_info(item.id).addr
-        if address in seen:
-            raise ModelFileError(f"the weights {item.name} stand in two places; refused")
-        seen.add(address)
-        if isinstance(item, h5py.Group):
-            total += _check_weights(item, seen)
-        elif item.external or item.is_virtual:
-            raise ModelFileError(f"the weights {item.name} lie outside the file; refused")
-        else:
-            total += math.prod(item.shape) * item.dtype.itemsize
-        _check_size(total, "the weights")
-    return total
 
 
 def _nodes(value: Any) -> Iterator[dict[str, Any]]:
@@ -191,7 +124,7 @@ def _check_parameters(config: dict[str, Any]) -> None:
     kind = keras.Sequential if config["class_name"] == "Sequential" else keras.Model
     with _without_values():
         skeleton = kind.from_config(config["config"])
-        _check_size(4 * skeleton.count_params(), "the model described")
+        check_size(4 * skeleton.count_params(), "the model described")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from chiffres.errors import RunError, UsageError
 from chiffres.models import build_model, find_builder
 from chiffres.models.backend import BACKEND, keras
 from chiffres.models.files import load_model
-from chiffres.storage import replacing
+from chiffres.storage import remove_unfinished, replacing
 from chiffres.training.batches import Batches
 from chiffres.training.loss import train_on_logits
 from chiffres.training.progress import ProgressBar
@@ -46,6 +46,7 @@ def train(
     run = Run(Path(out))
     if resume:
         _check_same(run, recipe, dataset)
+        remove_unfinished(run.folder)
     elif run.exists:
         raise UsageError(
             f"{out}: holds a run already; resume it (--resume) or choose another folder"
