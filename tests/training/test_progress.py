@@ -25,7 +25,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """Put a terminal in the place of standard error; after a fixture, pytest would undo it."""
     stream = Terminal()
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr("sys.stderr", stream)
     return stream
@@ -60,7 +60,10 @@ def test_a_terminal_shows_a_bar_and_has_its_cursor_back(
     text = stderr.getvalue()
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
     assert "epoch 2/2" in plain
-    assert re.search(r"batch 4/4 loss \d+\.\d{4} accuracy \d\.\d{4}", plain)
+    assert re.search(
+        r"epoch 2/2 ━+ 4/4 loss \d+\.\d{3} accuracy \d\.\d{3} \d:\d\d:\d\d left", plain
+    )
+    assert re.search(r"epoch 2/2  loss .* validation loss \d+\.\d{4} accuracy \d\.\d{4}", plain)
     assert text.rindex(SHOW_CURSOR) > text.rindex(HIDE_CURSOR)
 
 

@@ -1,4 +1,4 @@
-"""A live progress bar on standard error, or a line per epoch where that is no terminal."""
+"""A line per epoch on standard error and, where that is a terminal, a live bar below them."""
 
 from __future__ import annotations
 
@@ -11,25 +11,28 @@ Logs = dict[str, float] | None
 
 
 class ProgressBar(keras.callbacks.Callback):  # type: ignore[misc]
-    """Shows epoch, batch, loss, accuracy, validation and the time left of the whole training."""
+    """Shows epoch, batch, loss, accuracy and the time left of the whole training, in 80 columns.
+
+    Validation stands in the line of each finished epoch.
+    """
 
     def __init__(self, name: str, epochs: int, batches: int, done: int) -> None:
         super().__init__()
         self.epochs = epochs
         self.batches = batches
         self.epoch = done
-        self.validation = ""
         self.console = Console(stderr=True)
         self.bar = Progress(
             TextColumn(f"{name}  epoch {{task.fields[epoch]}}/{epochs}"),
-            BarColumn(bar_width=24),
-            TextColumn(f"batch {{task.fields[batch]}}/{batches}"),
+            BarColumn(bar_width=None),
+            TextColumn(f"{{task.fields[batch]}}/{batches}"),
             TextColumn("{task.fields[measured]}"),
             TimeRemainingColumn(),
             TextColumn("left"),
             console=self.console,
             disable=not self.console.is_terminal,
             transient=True,
+            expand=True,
         )
         self.task = self.bar.add_task(
             name,
@@ -51,34 +54,25 @@ class ProgressBar(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         """Move the bar by one batch."""
-        self._show(batch + 1, logs or {})
+        logs = logs or {}
+        self.bar.update(
+            self.task,
+            completed=self.epoch * self.batches + batch + 1,
+            epoch=self.epoch + 1,
+            batch=batch + 1,
+            measured=f"loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f}",
+        )
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Say how the epoch went."""
         logs = logs or {}
-        self.validation = (
+        line = (
+            f"{self.name}  epoch {epoch + 1}/{self.epochs}"
+            f"  loss {logs['loss']:.4f} accuracy {logs['accuracy']:.4f}"
             f"  validation loss {logs['val_loss']:.4f} accuracy {logs['val_accuracy']:.4f}"
         )
-        self._show(self.batches, logs)
-        if not self.console.is_terminal:
-            line = (
-                f"{self.name}  epoch {epoch + 1}/{self.epochs}  {_measured(logs)}{self.validation}"
-            )
-            self.console.print(line, soft_wrap=True, highlight=False)
+        self.console.print(line, soft_wrap=True, highlight=False)
 
     def on_train_end(self, logs: Logs = None) -> None:
         """Take the bar away."""
         self.bar.stop()
-
-    def _show(self, batch: int, logs: dict[str, float]) -> None:
-        self.bar.update(
-            self.task,
-            completed=self.epoch * self.batches + batch,
-            epoch=self.epoch + 1,
-            batch=batch,
-            measured=_measured(logs) + self.validation,
-        )
-
-
-def _measured(logs: dict[str, float]) -> str:
-    return f"loss {logs['loss']:.4f} accuracy {logs['accuracy']:.4f}"
