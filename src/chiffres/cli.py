@@ -210,12 +210,14 @@ def evaluate(
     """Measure loss and accuracy, with its 95 % interval, confusion and mistakes."""
     from chiffres.data import load_dataset
     from chiffres.evaluation.metrics import evaluate as evaluate_model
+    from chiffres.models.files import find_model
     from chiffres.report import tables
     from chiffres.report.words import Words, user_language
     from chiffres.training.run import Run
 
     words = Words(language or user_language())
     run = Run(Path(model))
+    find_model(model)  # a wrong name is said before digits are downloaded
     dataset = load_dataset(data or (run.recipe().data if run.exists else "auto"))
     evaluation = evaluate_model(model, dataset, part)  # type: ignore[arg-type]  # checked there
     paths = _draw_evaluation(evaluation, pictures, words) if pictures else []
