@@ -9,7 +9,8 @@ ChiffresError
     ├── DatasetError         a dataset that is missing, damaged or wrongly shaped
     ├── ImageError           an image that cannot be decoded, or that shows no digit
     ├── ModelFileError       a model file that is damaged, too large or not to be trusted
-    └── RunError             a run folder that is missing, incomplete or in the way
+    ├── RunError             a run folder that is missing, incomplete or in the way
+    └── TrainingError        a training whose loss is no longer a number
 
 A message says what is wrong, with the value, and what to do next. The command line prints it
 alone, without a traceback.
@@ -75,6 +76,10 @@ class ModelFileError(JobError):
 
 class RunError(JobError):
     """A run folder that is missing, incomplete or in the way."""
+
+
+class TrainingError(JobError):
+    """A training whose loss is no longer a number."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,0 +1,68 @@
+"""Keras at the machine's speed: the same model, the same ``fit``, on faster operations.
+
+``accelerate(model)`` is all there is to call. ``layers`` lowers the layers to Torch operations,
+``kernels`` has those that Torch does badly at the size of a digit, ``step`` learns from a batch,
+``optimizers`` updates the weights and ``arrays`` makes the batches.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+from typing import Any
+
+from chiffres.models.backend import BACKEND, keras
+
+logger = logging.getLogger("chiffres.native")
+
+
+def accelerate(model: keras.Sequential) -> keras.Sequential:
+    """Let ``model`` train natively inside Keras's own ``fit``; return it.
+
+    It stays a Keras model: compile it (before or after), pass callbacks, save and load it as
+    ever. One that has a layer or an option without a native form, or another backend than Torch,
+    trains with plain Keras instead, and the log ``chiffres.native`` says why, once.
+
+    The results are plain Keras's, but for rounding, the masks of dropout, and a (sparse)
+    categorical cross-entropy after a softmax, which is taken from the logits, as Keras on
+    TensorFlow does: digits that the model gives a probability below 1e-7 are learnt too.
+
+    ``fit`` then raises TrainingError where the loss is not a number.
+    """
+    if BACKEND != "torch":
+        _say_why(model.name, f"the backend is {BACKEND}, not torch")
+        return model
+    from chiffres.native.arrays import from_memory
+
+    plain = type(model)
+
+    @functools.wraps(plain.fit)
+    def fit(*arguments: Any, **named: Any) -> Any:
+        bound = inspect.signature(plain.fit).bind(model, *arguments, **named)
+        bound.apply_defaults()
+        return plain.fit(**from_memory(bound.arguments))
+
+    model.fit = fit
+    model.make_train_function = functools.partial(_make_function, model, "train")
+    model.make_test_function = functools.partial(_make_function, model, "test")
+    return model
+
+
+def _make_function(model: keras.Sequential, kind: str, force: bool = False) -> None:
+    """Set the model's train or test function. Anew each time: layers may have changed."""
+    from chiffres.native.layers import NotLowered
+    from chiffres.native.step import Step
+
+    try:
+        function = getattr(Step(model, training=kind == "train"), kind)
+    except NotLowered as reason:
+        _say_why(model.name, str(reason))
+        getattr(type(model), f"make_{kind}_function")(model, force=True)
+    else:
+        setattr(model, f"{kind}_function", function)
+
+
+@functools.cache
+def _say_why(name: str, reason: str) -> None:
+    logger.warning("%s trains with plain Keras: %s", name, reason)

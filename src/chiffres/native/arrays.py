@@ -1,0 +1,128 @@
+"""Arrays in memory as one tensor each, from which batches are gathered by index."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from chiffres.models.backend import keras
+
+_adapters = keras.src.trainers.data_adapters
+
+
+class TensorBatches(_adapters.data_adapter.DataAdapter):  # type: ignore[misc]
+    """What ``fit`` takes in place of arrays: batches ``(x[i], y[i])`` of their own dtypes.
+
+    Args:
+        x: ``(n, …)`` array or tensor of numbers, used without a copy.
+        y: ``(n, …)`` likewise.
+        batch_size: rows per batch; the last one may have fewer.
+        shuffle: whether each pass draws a new order from Torch's generator.
+    """
+
+    def __init__(self, x: Any, y: Any, batch_size: int, shuffle: bool = False) -> None:
+        self.x, self.y = _tensor(x), _tensor(y)
+        self.rows_per_batch = batch_size
+        self.draws = shuffle
+        self.order: torch.Tensor | None = None
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.x) / self.rows_per_batch)
+
+    def shuffle(self, rng: np.random.Generator) -> None:
+        """Draw the order of all passes to come."""
+        self.order = torch.from_numpy(rng.permutation(len(self.x)))
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        order = torch.randperm(len(self.x)) if self.draws else self.order
+        for start in range(0, len(self.x), self.rows_per_batch):
+            rows = slice(start, start + self.rows_per_batch)
+            if order is None:
+                yield self.x[rows], self.y[rows]
+            else:
+                chosen = order[rows]
+                yield self.x.index_select(0, chosen), self.y.index_select(0, chosen)
+
+    def get_torch_dataloader(self) -> TensorBatches:
+        """Return what ``fit`` iterates over."""
+        return self
+
+    @property
+    def num_batches(self) -> int:
+        """Batches per pass."""
+        return len(self)
+
+    @property
+    def batch_size(self) -> int:
+        """Rows of every batch but the last."""
+        return self.rows_per_batch
+
+    @property
+    def has_partial_batch(self) -> bool:
+        """Whether the last batch has fewer rows."""
+        return self.partial_batch_size is not None
+
+    @property
+    def partial_batch_size(self) -> int | None:
+        """Rows of the last batch, None where it is a whole one."""
+        return len(self.x) % self.rows_per_batch or None
+
+
+def from_memory(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return ``fit``'s arguments with arrays that lie in memory as ``TensorBatches``.
+
+    All else is left to Keras: generators, datasets, weights of classes or samples, and whatever
+    it would refuse.
+    """
+    x, y = arguments["x"], arguments["y"]
+    special = ("class_weight", "sample_weight", "steps_per_epoch", "validation_steps")
+    if (
+        not _are_arrays(x, y)
+        or any(arguments[name] is not None for name in special)
+        or arguments["shuffle"] not in (True, False)
+    ):
+        return arguments
+    validation = arguments["validation_data"]
+    if validation is None and arguments["validation_split"]:
+        if torch.is_tensor(x) or torch.is_tensor(y):
+            return arguments
+        (x, y, _), validation = _adapters.array_slicing.train_validation_split(
+            (x, y, None), validation_split=arguments["validation_split"]
+        )
+        validation = validation[:2]
+    batch_size = arguments["batch_size"] or 32  # Keras's default
+    if isinstance(validation, tuple) and len(validation) == 2 and _are_arrays(*validation):
+        validation_size = arguments["validation_batch_size"] or batch_size
+        validation = TensorBatches(*validation, validation_size)
+    batches = TensorBatches(x, y, batch_size, shuffle=arguments["shuffle"])
+    return arguments | {
+        "x": batches,
+        "y": None,
+        "validation_data": validation,
+        "validation_split": 0.0,
+        "shuffle": False,
+    }
+
+
+def _are_arrays(x: Any, y: Any) -> bool:
+    """Whether both are arrays of numbers with as many rows, at least one."""
+    return (
+        all(isinstance(each, np.ndarray | torch.Tensor) and each.ndim > 0 for each in (x, y))
+        and all(torch.is_tensor(each) or each.dtype.kind in "biuf" for each in (x, y))
+        and len(x) == len(y) > 0
+    )
+
+
+def _tensor(array: Any) -> torch.Tensor:
+    if torch.is_tensor(array):
+        return array.detach()
+    if array.dtype.byteorder == ">":
+        array = array.astype(array.dtype.newbyteorder("="))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(np.ascontiguousarray(array))

@@ -1,0 +1,185 @@
+"""The C kernels as differentiable Torch functions, where they were built.
+
+``LIBRARY`` is None where they were not, or where ``CHIFFRES_NATIVE=0`` turns them off: ask it
+before calling. ctypes releases Python's global lock while a kernel runs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import torch
+
+INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
+"""What the kernels are compiled for, each including the ones before it."""
+MAX_SIZE = 7
+"""The largest kernel of a convolution, in pixels."""
+CHUNK = 8
+"""Images whose gradients one thread sums up, as in ``kernels.c``."""
+DROPOUT_STEPS = 2**16
+"""A rate of dropout is rounded to a multiple of one over this."""
+
+_POINTER, _INTEGER = ctypes.c_void_p, ctypes.c_int64
+_SHAPE = [*[_INTEGER] * 5, ctypes.c_int]
+_ARGUMENTS: dict[str, list[Any]] = {
+    "conv_relu": [*[_POINTER] * 4, *_SHAPE],
+    "conv_relu_pool": [*[_POINTER] * 5, *_SHAPE],
+    "conv_relu_gradients": [*[_POINTER] * 4, *_SHAPE],
+    "conv_relu_pool_gradients": [*[_POINTER] * 4, *_SHAPE],
+    "dropout": [
+        *[_POINTER] * 2,
+        _INTEGER,
+        ctypes.c_uint32,
+        ctypes.c_float,
+        ctypes.c_uint32,
+        ctypes.c_uint32,
+        ctypes.c_int,
+    ],
+}
+
+
+def open_library(path: Path) -> ctypes.CDLL | None:
+    """Load the kernels compiled into ``path``; None where it is missing or cannot be loaded."""
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError:
+        return None
+    for name, arguments in _ARGUMENTS.items():
+        function = getattr(library, name)
+        function.argtypes, function.restype = arguments, None
+    return library
+
+
+def built(instruction_set: str) -> Path:
+    """Return where the package's build puts the kernels for one of ``INSTRUCTION_SETS``."""
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    return Path(__file__).with_name(f"_kernels_{instruction_set}{suffix}")
+
+
+def best_library() -> ctypes.CDLL | None:
+    """Load the kernels for the best instruction set that this processor has."""
+    if os.environ.get("CHIFFRES_NATIVE") == "0":
+        return None
+    library = open_library(built("baseline"))
+    if library is None:
+        return None
+    for name in INSTRUCTION_SETS[1 : library.instruction_set() + 1]:
+        library = open_library(built(name)) or library
+    return library
+
+
+LIBRARY = best_library()
+
+
+def conv_relu(images: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """Return the maps of a convolution with bias and ReLU, "valid", with stride 1.
+
+    No gradient goes back to the images.
+
+    Args:
+        images: ``(n, height, width, 1)`` float32.
+        kernel: ``(size, size, 1, filters)`` float32, ``size`` up to ``MAX_SIZE``.
+        bias: ``(filters,)`` float32.
+
+    Returns:
+        ``(n, height - size + 1, width - size + 1, filters)`` float32.
+    """
+    result: torch.Tensor = _ConvRelu.apply(images, kernel, bias)  # type: ignore[no-untyped-call]
+    return result
+
+
+def conv_relu_pool(images: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """Return ``conv_relu``'s maps after 2×2 max pooling, "valid", with stride 2."""
+    result: torch.Tensor = _ConvReluPool.apply(images, kernel, bias)  # type: ignore[no-untyped-call]
+    return result
+
+
+def dropout(values: torch.Tensor, rate: float, seed: int, draw: int) -> torch.Tensor:
+    """Return ``values`` with a fraction ``rate`` of them 0 and the others scaled up to make up.
+
+    The same ``seed`` and ``draw`` (0 to 2³²-1 each) drop the same places of any ``values``.
+
+    Args:
+        values: float32, of any shape.
+        rate: from 0 to below 1.
+        seed: the key of the generator.
+        draw: which draw with this seed.
+    """
+    result: torch.Tensor = _Dropout.apply(values, rate, seed, draw)  # type: ignore[no-untyped-call]
+    return result
+
+
+def _call(name: str, *arguments: Any) -> None:
+    pointers = [each.data_ptr() if torch.is_tensor(each) else each for each in arguments]
+    getattr(LIBRARY, name)(*pointers, torch.get_num_threads())
+
+
+def _shape(images: torch.Tensor, kernel: torch.Tensor) -> tuple[int, int, int, int, int]:
+    return (*images.shape[:3], kernel.shape[0], kernel.shape[3])
+
+
+def _gradients(
+    name: str, images: torch.Tensor, kept: torch.Tensor, gradient: torch.Tensor, shape: Any
+) -> tuple[None, torch.Tensor, torch.Tensor]:
+    """Return the gradients of images (none), kernel and bias."""
+    n, _, _, size, filters = shape
+    partial = torch.empty((-(-n // CHUNK), size * size + 1, filters))
+    _call(name, images, kept, gradient.contiguous(), partial, *shape)
+    summed = partial.sum(0)
+    return None, summed[:-1].view(size, size, 1, filters), summed[-1]
+
+
+class _ConvRelu(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images: Any, kernel: Any, bias: Any) -> Any:
+        images, kernel = images.contiguous(), kernel.contiguous()
+        ctx.shape = n, height, width, size, filters = _shape(images, kernel)
+        maps = torch.empty((n, height - size + 1, width - size + 1, filters))
+        _call("conv_relu", images, kernel, bias.contiguous(), maps, *ctx.shape)
+        ctx.save_for_backward(images, maps)
+        return maps
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Any) -> Any:
+        images, maps = ctx.saved_tensors
+        return _gradients("conv_relu_gradients", images, maps, gradient, ctx.shape)
+
+
+class _ConvReluPool(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images: Any, kernel: Any, bias: Any) -> Any:
+        images, kernel = images.contiguous(), kernel.contiguous()
+        ctx.shape = n, height, width, size, filters = _shape(images, kernel)
+        pooled = torch.empty((n, (height - size + 1) // 2, (width - size + 1) // 2, filters))
+        winners = torch.empty(pooled.shape, dtype=torch.uint8)
+        _call("conv_relu_pool", images, kernel, bias.contiguous(), pooled, winners, *ctx.shape)
+        ctx.save_for_backward(images, winners)
+        return pooled
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Any) -> Any:
+        images, winners = ctx.saved_tensors
+        return _gradients("conv_relu_pool_gradients", images, winners, gradient, ctx.shape)
+
+
+class _Dropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Any, rate: float, seed: int, draw: int) -> Any:
+        threshold = min(round(rate * DROPOUT_STEPS), DROPOUT_STEPS - 1)
+        ctx.drawn = threshold, DROPOUT_STEPS / (DROPOUT_STEPS - threshold), seed, draw
+        return _drop(values, *ctx.drawn)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Any) -> Any:
+        return _drop(gradient, *ctx.drawn), None, None, None
+
+
+def _drop(values: torch.Tensor, threshold: int, scale: float, seed: int, draw: int) -> torch.Tensor:
+    values = values.contiguous()
+    result = torch.empty_like(values)
+    _call("dropout", values, result, values.numel(), threshold, scale, seed, draw)
+    return result

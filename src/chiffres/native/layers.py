@@ -1,0 +1,283 @@
+"""Keras layers as flat lists of Torch operations on the layers' own variables.
+
+Every operation takes and returns tensors of the shapes that Keras's layer would; images stay
+``(n, height, width, channels)`` in memory, Torch's channels-last.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - as in Torch's own documentation
+
+from chiffres.models.backend import keras
+from chiffres.native import kernels
+
+Operation = Callable[[torch.Tensor], torch.Tensor]
+
+
+class NotLowered(Exception):  # noqa: N818 - no error: such a model trains with plain Keras
+    """Why a model keeps to plain Keras."""
+
+
+def lower(model: keras.Sequential, training: bool) -> list[Operation]:
+    """Return what ``model`` does to its inputs, one operation after the other.
+
+    Args:
+        model: built; its variables are used as they are, in place.
+        training: whether dropout drops and batch normalization measures the batch.
+
+    Raises:
+        NotLowered: a layer, or one of its options, has no such operation.
+    """
+    layers = list(_flatten(model))
+    operations: list[Operation] = []
+    inputs_only = True  # no weight before this layer, so nothing needs its input's gradient
+    while layers:
+        fused, used = _first_convolution(layers) if inputs_only else ([], 0)
+        if not used:
+            fused, used = _lower(layers[0], training), 1
+        inputs_only = inputs_only and not any(layer.weights for layer in layers[:used])
+        operations += fused
+        del layers[:used]
+    return operations
+
+
+def softmax(x: torch.Tensor) -> torch.Tensor:
+    """Return the softmax over the last axis."""
+    return torch.softmax(x, -1)
+
+
+def _flatten(model: keras.Sequential) -> Iterator[Any]:
+    for layer in model.layers:
+        if type(layer) is keras.Sequential:
+            yield from _flatten(layer)
+        elif type(layer) is not keras.layers.InputLayer:
+            yield layer
+
+
+def _lower(layer: Any, training: bool) -> list[Operation]:
+    kind = type(layer)
+    if kind not in _LOWERINGS:
+        raise NotLowered(f"the layer {layer.name!r} is a {kind.__name__}")
+    for option, usual in _USUAL.items():
+        if getattr(layer, option, usual) != usual:
+            raise NotLowered(f"the layer {layer.name!r} has {option}={getattr(layer, option)!r}")
+    if layer.dtype_policy.name != "float32":
+        raise NotLowered(f"the layer {layer.name!r} computes in {layer.dtype_policy.name}")
+    if any(getattr(variable, "regularizer", None) for variable in layer.variables):
+        raise NotLowered(f"the layer {layer.name!r} has a regularizer")
+    return _LOWERINGS[kind](layer, training)
+
+
+_USUAL = {
+    "data_format": "channels_last",
+    "activity_regularizer": None,
+    "lora_enabled": False,
+    "quantization_mode": None,
+    "synchronized": False,
+    "noise_shape": None,
+}
+"""The options that an operation takes for granted, with their value."""
+
+
+def _activation(function: Any) -> list[Operation]:
+    function = inspect.unwrap(function)
+    if function is keras.activations.linear:
+        return []
+    return [_ACTIVATIONS.get(function, function)]
+
+
+_ACTIVATIONS: dict[Any, Operation] = {
+    keras.activations.relu: torch.relu,
+    keras.activations.sigmoid: torch.sigmoid,
+    keras.activations.softmax: softmax,
+    keras.activations.tanh: torch.tanh,
+}
+"""All others are called as they are: Keras's functions take tensors too."""
+
+
+def _dense(layer: Any, training: bool) -> list[Operation]:
+    kernel, bias = layer.kernel.value, _value(layer.bias)
+
+    def dense(x: torch.Tensor) -> torch.Tensor:
+        if bias is not None and x.ndim == 2:
+            return torch.addmm(bias, x, kernel)
+        product = x @ kernel
+        return product if bias is None else product + bias
+
+    return [dense, *_activation(layer.activation)]
+
+
+def _convolution(layer: Any, training: bool) -> list[Operation]:
+    kernel, bias = layer.kernel.value, _value(layer.bias)
+    size, strides, dilation = layer.kernel_size, layer.strides, layer.dilation_rate
+
+    def convolution(x: torch.Tensor) -> torch.Tensor:
+        if layer.padding == "same":
+            x = F.pad(x, _same(x, size, strides, dilation))
+        weight = kernel.permute(3, 2, 0, 1)
+        maps = F.conv2d(_first(x), weight, bias, strides, 0, dilation, layer.groups)
+        return _last(maps).contiguous()
+
+    return [convolution, *_activation(layer.activation)]
+
+
+def _max_pooling(layer: Any, training: bool) -> list[Operation]:
+    size, strides = layer.pool_size, layer.strides
+
+    def max_pooling(x: torch.Tensor) -> torch.Tensor:
+        if layer.padding == "same":
+            x = F.pad(x, _same(x, size, strides), value=-math.inf)
+        return _last(F.max_pool2d(_first(x), size, strides))
+
+    return [max_pooling]
+
+
+def _average_pooling(layer: Any, training: bool) -> list[Operation]:
+    size, strides = layer.pool_size, layer.strides
+
+    def average_pooling(x: torch.Tensor) -> torch.Tensor:
+        if layer.padding == "valid":
+            return _last(F.avg_pool2d(_first(x), size, strides))
+        padding = _same(x, size, strides)
+        inside = F.pad(torch.ones_like(x[:1, :, :, :1]), padding)  # what lies outside is no part
+        sums = F.avg_pool2d(_first(F.pad(x, padding)), size, strides)
+        return _last(sums / F.avg_pool2d(_first(inside), size, strides))
+
+    return [average_pooling]
+
+
+def _global_average_pooling(layer: Any, training: bool) -> list[Operation]:
+    return [lambda x: x.mean((1, 2), keepdim=layer.keepdims)]
+
+
+def _batch_normalization(layer: Any, training: bool) -> list[Operation]:
+    if layer.axis not in (-1, len(layer.input_spec.axes or {}) and layer.input_spec.ndim - 1):
+        raise NotLowered(f"the layer {layer.name!r} normalizes axis {layer.axis}")
+    mean, variance = layer.moving_mean.value, layer.moving_variance.value
+    scale, offset = _value(layer.gamma), _value(layer.beta)
+    epsilon, share = layer.epsilon, 1 - layer.momentum
+
+    def frozen(x: torch.Tensor) -> torch.Tensor:
+        x = x.movedim(-1, 1)
+        return F.batch_norm(x, mean, variance, scale, offset, False, 0.0, epsilon).movedim(1, -1)
+
+    def measuring(x: torch.Tensor) -> torch.Tensor:
+        x = x.movedim(-1, 1)
+        y, batch, inverse = torch.native_batch_norm(
+            x, scale, offset, None, None, True, 0.0, epsilon
+        )
+        with torch.no_grad():  # Keras keeps the variance of the batch, Torch an estimate of all's
+            mean.lerp_(batch, share)
+            variance.lerp_((inverse**-2 - epsilon).clamp_(min=0), share)
+        return y.movedim(1, -1)
+
+    return [measuring if training and layer.trainable else frozen]
+
+
+def _dropout(layer: Any, training: bool) -> list[Operation]:
+    if not training or layer.rate == 0:
+        return []
+    if kernels.LIBRARY is None:
+        return [lambda x: keras.random.dropout(x, layer.rate, seed=layer.seed_generator)]
+    state = layer.seed_generator.state.value
+
+    def dropout(x: torch.Tensor) -> torch.Tensor:
+        seed, draw = (int(word) % 2**32 for word in state.tolist())
+        state[1] += 1
+        return kernels.dropout(x, layer.rate, seed, draw)
+
+    return [dropout]
+
+
+def _flat(layer: Any, training: bool) -> list[Operation]:
+    return [lambda x: x.reshape(len(x), -1)]
+
+
+def _reshape(layer: Any, training: bool) -> list[Operation]:
+    return [lambda x: x.reshape(len(x), *layer.target_shape)]
+
+
+def _rescaling(layer: Any, training: bool) -> list[Operation]:
+    return [lambda x: x * layer.scale + layer.offset]
+
+
+def _call(layer: Any, training: bool) -> list[Operation]:
+    return [layer.call]
+
+
+_LOWERINGS: dict[type, Callable[[Any, bool], list[Operation]]] = {
+    keras.layers.Activation: lambda layer, training: _activation(layer.activation),
+    keras.layers.AveragePooling2D: _average_pooling,
+    keras.layers.BatchNormalization: _batch_normalization,
+    keras.layers.Conv2D: _convolution,
+    keras.layers.Dense: _dense,
+    keras.layers.Dropout: _dropout,
+    keras.layers.ELU: _call,
+    keras.layers.Flatten: _flat,
+    keras.layers.GlobalAveragePooling2D: _global_average_pooling,
+    keras.layers.LeakyReLU: _call,
+    keras.layers.MaxPooling2D: _max_pooling,
+    keras.layers.ReLU: _call,
+    keras.layers.Rescaling: _rescaling,
+    keras.layers.Reshape: _reshape,
+}
+
+
+def _first_convolution(layers: Sequence[Any]) -> tuple[list[Operation], int]:
+    """Return the C kernel for the first layers and how many they are: 2, 1 or, for none, 0."""
+    convolution, after = layers[0], layers[1] if len(layers) > 1 else None
+    if not (kernels.LIBRARY and _is_single_channel(convolution)):
+        return [], 0
+    _lower(convolution, training=True)  # raises where an option has no operation
+    kernel, bias = convolution.kernel.value, _value(convolution.bias)
+    if bias is None:
+        bias = torch.zeros(convolution.filters)
+    pooled = type(after) is keras.layers.MaxPooling2D and (
+        (*after.pool_size, *after.strides, after.padding) == (2, 2, 2, 2, "valid")
+    )
+    run = kernels.conv_relu_pool if pooled else kernels.conv_relu
+    return [lambda x: run(x, kernel, bias)], 2 if pooled else 1
+
+
+def _is_single_channel(layer: Any) -> bool:
+    """Whether ``layer`` is the convolution that the C kernels compute."""
+    return (
+        type(layer) is keras.layers.Conv2D
+        and layer.kernel.shape[2] == 1
+        and layer.kernel_size[0] == layer.kernel_size[1] <= kernels.MAX_SIZE
+        and (*layer.strides, *layer.dilation_rate, layer.groups) == (1, 1, 1, 1, 1)
+        and layer.padding == "valid"
+        and inspect.unwrap(layer.activation) is keras.activations.relu
+    )
+
+
+def _value(variable: Any) -> torch.Tensor | None:
+    return None if variable is None else variable.value
+
+
+def _first(x: torch.Tensor) -> torch.Tensor:
+    return x.permute(0, 3, 1, 2)
+
+
+def _last(x: torch.Tensor) -> torch.Tensor:
+    return x.permute(0, 2, 3, 1)
+
+
+def _same(
+    x: torch.Tensor, size: Sequence[int], strides: Sequence[int], dilation: Sequence[int] = (1, 1)
+) -> list[int]:
+    """Return the padding of TensorFlow's "same", as ``F.pad`` takes it: last axis first."""
+    padding = [0, 0]
+    for axis in (1, 0):
+        length = x.shape[1 + axis]
+        outputs = -(-length // strides[axis])
+        reach = (outputs - 1) * strides[axis] + (size[axis] - 1) * dilation[axis] + 1
+        missing = max(reach - length, 0)
+        padding += [missing // 2, missing - missing // 2]
+    return padding

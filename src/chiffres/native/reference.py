@@ -1,0 +1,85 @@
+"""What each C kernel computes, in plain NumPy: made to be read, and what the fast ones must equal.
+
+Shapes as in ``kernels.c``; float64 in, float64 out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
+
+Array = npt.NDArray[Any]
+NONE = 4
+"""The winner where none of the four is above 0."""
+
+
+def conv_relu(images: Array, weights: Array, bias: Array) -> Array:
+    """Return the maps ``(n, rows, columns, filters)`` of images ``(n, height, width)``."""
+    patches = sliding_window_view(images, weights.shape[:2], axis=(1, 2))
+    maps = np.einsum("nijuv,uvf->nijf", patches, weights) + bias
+    return np.where(maps <= 0, 0, maps)
+
+
+def conv_relu_pool(images: Array, weights: Array, bias: Array) -> tuple[Array, Array]:
+    """Return the pooled maps, and which of the four was the maximum: the first one, row by row."""
+    maps = conv_relu(images, weights, bias)
+    n, rows, columns, filters = maps.shape
+    rows, columns = rows // 2, columns // 2
+    squares = maps[:, : 2 * rows, : 2 * columns].reshape(n, rows, 2, columns, 2, filters)
+    four = squares.transpose(0, 1, 3, 2, 4, 5).reshape(n, rows, columns, 4, filters)
+    pooled = four.max(axis=3)
+    return pooled, np.where(pooled > 0, four.argmax(axis=3), NONE).astype(np.uint8)
+
+
+def conv_relu_gradients(
+    images: Array, maps: Array, gradients: Array, size: int
+) -> tuple[Array, Array]:
+    """Return the gradients of weights ``(size, size, filters)`` and bias ``(filters,)``."""
+    patches = sliding_window_view(images, (size, size), axis=(1, 2))
+    above = np.where(maps > 0, gradients, 0)
+    return np.einsum("nijuv,nijf->uvf", patches, above), above.sum(axis=(0, 1, 2))
+
+
+def conv_relu_pool_gradients(
+    images: Array, winners: Array, gradients: Array, size: int
+) -> tuple[Array, Array]:
+    """Return the gradients of weights and bias, from the winners alone."""
+    n, height, width = images.shape
+    filters = gradients.shape[-1]
+    maps = np.zeros((n, height - size + 1, width - size + 1, filters), gradients.dtype)
+    for winner in range(4):
+        down, right = divmod(winner, 2)
+        rows, columns = 2 * winners.shape[1], 2 * winners.shape[2]
+        maps[:, down:rows:2, right:columns:2] = np.where(winners == winner, gradients, 0)
+    return conv_relu_gradients(images, np.ones_like(maps), maps, size)
+
+
+def philox(counters: Array, key: tuple[int, int]) -> Array:
+    """Return the Philox4x32-10 blocks of ``counters`` ``(n, 4)`` uint32, of the same shape.
+
+    Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
+    """
+    c = [counters[:, word].astype(np.uint64) for word in range(4)]
+    low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
+    k = list(key)
+    for _ in range(10):
+        a, b = np.uint64(0xD2511F53) * c[0], np.uint64(0xCD9E8D57) * c[2]
+        c[0], c[2] = (b >> half) ^ c[1] ^ np.uint64(k[0]), (a >> half) ^ c[3] ^ np.uint64(k[1])
+        c[1], c[3] = b & low, a & low
+        k = [(k[0] + 0x9E3779B9) % 2**32, (k[1] + 0xBB67AE85) % 2**32]
+    return np.stack(c, axis=1).astype(np.uint32)
+
+
+def kept(count: int, threshold: int, seed: int, draw: int) -> npt.NDArray[np.bool_]:
+    """Return which of ``count`` values stay: those whose 16 random bits reach ``threshold``."""
+    groups = -(-count // 128)
+    first = np.arange(16 * groups, dtype=np.uint64)
+    counters = np.zeros((len(first), 4), np.uint32)
+    counters[:, 0], counters[:, 1], counters[:, 2] = first & 0xFFFFFFFF, first >> 32, draw
+    words = philox(counters, (seed, 0))
+    halves = np.stack([words & 0xFFFF, words >> 16], axis=2).reshape(groups, 16, 8)
+    bits = halves.transpose(0, 2, 1).reshape(-1)[:count]  # value 16 q + k: half q of block k
+    return np.asarray(bits >= threshold)

@@ -1,0 +1,170 @@
+"""One step of training and of testing, on a lowered model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - as in Torch's own documentation
+
+from chiffres.errors import TrainingError
+from chiffres.models.backend import keras
+from chiffres.native.layers import NotLowered, Operation, lower, softmax
+from chiffres.native.optimizers import fuse
+
+Logs = dict[str, Any]
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+class Step:
+    """What Keras's ``fit`` and ``evaluate`` do with a batch of a compiled, built model.
+
+    A batch with sample weights, or of shapes that the model does not take, goes to Keras's own
+    step, which treats it or says what is wrong with it.
+    """
+
+    def __init__(self, model: keras.Sequential, training: bool) -> None:
+        if type(model) is not keras.Sequential:
+            raise NotLowered(f"it is a {type(model).__name__}, not a Sequential")
+        if model.jit_compile or model.steps_per_execution > 1 or model.optimizer is None:
+            raise NotLowered("it is compiled with jit_compile, several steps or no optimizer")
+        if any(variable.value.device.type != "cpu" for variable in model.variables):
+            raise NotLowered("its variables are not on the CPU")
+        self.model = model
+        self.input_shape = tuple(model.input_shape[1:])
+        self.operations = lower(model, training)
+        self.variables = model.trainable_variables
+        self.values = [variable.value for variable in self.variables]
+        self.loss_on_logits = _loss_on_logits(model) if self.operations[-1] is softmax else None
+        if self.loss_on_logits:
+            self.operations.pop()
+        if training and not self.values:
+            raise NotLowered("nothing in it is trainable")
+        self.metrics = _accuracies(model)
+        if training:
+            fuse(model.optimizer)
+
+    def train(self, data: Any) -> Logs:
+        """Learn from a list of one batch; return what was measured since the epoch began.
+
+        Raises:
+            TrainingError: the loss is not a number.
+        """
+        batch = self._batch(data[0])
+        if batch is None:
+            logs: Logs = self.model.train_step(data[0])
+            return logs
+        optimizer = self.model.optimizer
+        x, y = batch
+        output, loss = self._forward(x, y, training=True)
+        if loss.isnan():
+            raise TrainingError(
+                f"the loss is not a number at step {int(optimizer.iterations.value) + 1}; try a "
+                f"learning rate below {float(optimizer.learning_rate):g}, or smaller inputs"
+            )
+        gradients = torch.autograd.grad(optimizer.scale_loss(loss), self.values)
+        optimizer.apply(gradients, self.variables)
+        return self._measure(x, y, output.detach(), loss.detach())
+
+    def test(self, data: Any) -> Logs:
+        """Measure a list of one batch; return what was measured since the evaluation began."""
+        batch = self._batch(data[0])
+        with torch.no_grad():
+            if batch is None:
+                logs: Logs = self.model.test_step(data[0])
+                return logs
+            return self._measure(*batch, *self._forward(*batch, training=False))
+
+    def _batch(self, data: Any) -> tuple[torch.Tensor, torch.Tensor] | None:
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if sample_weight is not None or y is None:
+            return None
+        x, y = torch.as_tensor(x), torch.as_tensor(y)
+        if tuple(x.shape[1:]) != self.input_shape:
+            if (*x.shape[1:], 1) != self.input_shape:
+                return None
+            x = x.unsqueeze(-1)  # as Keras does
+        if self.loss_on_logits is _sparse and y.shape not in ((len(x),), (len(x), 1)):
+            return None
+        return x.to(torch.float32), y
+
+    def _forward(
+        self, x: torch.Tensor, y: torch.Tensor, training: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits, or outputs where the loss is not taken from logits, and the loss."""
+        output = x
+        for operation in self.operations:
+            output = operation(output)
+        if self.loss_on_logits:
+            return output, self.loss_on_logits(y, output)
+        return output, self.model._compute_loss(x=x, y=y, y_pred=output, training=training)
+
+    def _measure(
+        self, x: torch.Tensor, y: torch.Tensor, output: torch.Tensor, loss: torch.Tensor
+    ) -> Logs:
+        tracker = self.model._loss_tracker
+        _add(tracker, loss * len(x), len(x))
+        if self.metrics is None:
+            predicted = softmax(output) if self.loss_on_logits else output
+            logs: Logs = self.model.compute_metrics(x, y, predicted)
+            return logs
+        for metric in self.metrics:
+            labels = y.argmax(-1) if type(metric) is _CATEGORICAL else y.reshape(len(y))
+            _add(metric, (output.argmax(-1) == labels).sum(), len(x))
+        return {
+            metric.name: metric.total.value / metric.count.value
+            for metric in (tracker, *self.metrics)
+        }
+
+
+_CATEGORICAL = keras.metrics.CategoricalAccuracy
+_SPARSE = keras.metrics.SparseCategoricalAccuracy
+
+
+def _accuracies(model: keras.Sequential) -> list[Any] | None:
+    """Return the model's metrics where there are none but accuracies; None where there are."""
+    compiled = model._compile_metrics
+    if len(model.metrics) != 1 + (compiled is not None) or (compiled and not compiled.built):
+        return None
+    metrics = compiled.metrics if compiled else []
+    return metrics if all(type(each) in (_CATEGORICAL, _SPARSE) for each in metrics) else None
+
+
+def _add(metric: Any, total: torch.Tensor, count: int) -> None:
+    metric.total.value.add_(total)
+    metric.count.value.add_(count)
+
+
+def _loss_on_logits(model: keras.Sequential) -> Loss | None:
+    """Return the cross-entropy of logits that stands for the model's loss, None for other losses."""
+    if model._compile_loss is None or model._compile_loss._user_loss_weights is not None:
+        return None
+    loss = model.loss
+    if isinstance(loss, str):
+        loss = keras.losses.get(loss)
+    if loss is keras.losses.sparse_categorical_crossentropy:
+        return _sparse
+    if loss is keras.losses.categorical_crossentropy:
+        return _categorical
+    usual = {"from_logits": False, "axis": -1, "ignore_class": None, "label_smoothing": 0.0}
+    if type(loss) in _CROSSENTROPIES and loss.reduction == "sum_over_batch_size":
+        config = loss.get_config()
+        if all(config.get(key, value) == value for key, value in usual.items()):
+            return _CROSSENTROPIES[type(loss)]
+    return None
+
+
+def _sparse(labels: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    total = F.cross_entropy(logits, labels.reshape(len(labels)).long(), reduction="sum")
+    return total / len(labels)
+
+
+def _categorical(targets: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    return F.cross_entropy(logits, targets.to(torch.float32))
+
+
+_CROSSENTROPIES: dict[type, Loss] = {
+    keras.losses.SparseCategoricalCrossentropy: _sparse,
+    keras.losses.CategoricalCrossentropy: _categorical,
+}

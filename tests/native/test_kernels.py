@@ -1,0 +1,181 @@
+"""The C kernels against their plain twins."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chiffres.models.backend import BACKEND
+
+if BACKEND != "torch":
+    pytest.skip("the native step is for the Torch backend", allow_module_level=True)
+
+import torch
+
+from chiffres.native import kernels, reference
+from tests.native.conftest import KERNELS, run
+
+Array = npt.NDArray[Any]
+
+
+@st.composite
+def shapes(draw: st.DrawFn) -> tuple[int, int, int, int, int]:
+    """Draw n, height, width, size and filters."""
+    size = draw(st.integers(1, kernels.MAX_SIZE))
+    side = st.integers(size + 1, size + 9)
+    return draw(st.integers(1, 19)), draw(side), draw(side), size, draw(st.integers(1, 35))
+
+
+def drawn(shape: tuple[int, int, int, int, int], seed: int = 0) -> tuple[Array, Array, Array]:
+    """Draw images, weights and bias; many pixels are 0, as in digits."""
+    n, height, width, size, filters = shape
+    rng = np.random.default_rng(seed)
+    images = rng.normal(size=(n, height, width)) * (rng.random((n, height, width)) < 0.5)
+    weights, bias = rng.normal(size=(size, size, filters)), rng.normal(size=filters)
+    return images.astype("f4"), weights.astype("f4"), bias.astype("f4")
+
+
+def apply(name: str, images: Array, weights: Array, bias: Array, seed: int = 1) -> list[Array]:
+    """Return the output of a convolution and, for a random gradient of it, the two it makes."""
+    kernel = torch.tensor(weights[:, :, None]).requires_grad_()
+    offset = torch.tensor(bias).requires_grad_()
+    output = getattr(kernels, name)(torch.tensor(images[..., None]), kernel, offset)
+    gradient = gradient_of(tuple(output.shape), seed)
+    found = torch.autograd.grad(output, [kernel, offset], torch.tensor(gradient))
+    return [output.detach().numpy(), found[0][:, :, 0].numpy(), found[1].numpy()]
+
+
+def gradient_of(shape: tuple[int, ...], seed: int = 1) -> Array:
+    return np.random.default_rng(seed).normal(size=shape).astype("f4")
+
+
+def expected(name: str, images: Array, weights: Array, bias: Array) -> list[Array]:
+    """Return the same from the references, in float64."""
+    x, w, b, size = images.astype("f8"), weights.astype("f8"), bias.astype("f8"), len(weights)
+    if name == "conv_relu":
+        maps = reference.conv_relu(x, w, b)
+        return [maps, *reference.conv_relu_gradients(x, maps, gradient_of(maps.shape), size)]
+    pooled, winners = reference.conv_relu_pool(x, w, b)
+    gradient = gradient_of(pooled.shape)
+    return [pooled, *reference.conv_relu_pool_gradients(x, winners, gradient, size)]
+
+
+@pytest.mark.parametrize("name", ["conv_relu", "conv_relu_pool"])
+@given(shape=shapes())
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_outputs_and_gradients_are_the_references(
+    native: ctypes.CDLL, name: str, shape: tuple[int, int, int, int, int]
+) -> None:
+    inputs = drawn(shape)
+    for found, wanted in zip(apply(name, *inputs), expected(name, *inputs), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 * (1 + abs(wanted).max()))
+
+
+@pytest.mark.parametrize("name", ["conv_relu", "conv_relu_pool"])
+@pytest.mark.parametrize("n", [1, 2, 3, 8, 9, 17, 128])
+def test_any_number_of_threads_and_any_instruction_set_give_the_same_bits(
+    native: ctypes.CDLL, threads: int, name: str, n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = drawn((n, 28, 28, 3, 32))
+    found = apply(name, *inputs)
+    torch.set_num_threads(1)
+    monkeypatch.setattr(kernels, "LIBRARY", kernels.open_library(kernels.built("baseline")))
+    for bits, wanted in zip(found, apply(name, *inputs), strict=True):
+        np.testing.assert_array_equal(bits, wanted)
+
+
+def test_the_winner_is_the_first_of_equal_ones_and_gets_the_whole_gradient(
+    native: ctypes.CDLL,
+) -> None:
+    images = np.ones((1, 4, 4), "f4")
+    _, gradient, bias = apply("conv_relu_pool", images, np.ones((1, 1, 1), "f4"), np.zeros(1, "f4"))
+    assert bias == pytest.approx(gradient_of((1, 2, 2, 1)).sum())
+    assert gradient.item() == pytest.approx(bias.item())
+
+
+def test_what_is_not_a_number_is_seen(native: ctypes.CDLL) -> None:
+    images, weights, bias = drawn((2, 8, 8, 3, 5))
+    images[1, 4, 4] = np.nan
+    for name in ("conv_relu", "conv_relu_pool"):
+        output = apply(name, images, weights, bias)[0]
+        assert np.isnan(output[1]).any()
+        assert not np.isnan(output[0]).any()
+
+
+def test_the_generator_is_philox() -> None:
+    """The known answer of the authors' Random123 for a counter and a key of zeros."""
+    block = reference.philox(np.zeros((1, 4), np.uint32), (0, 0))[0]
+    assert [hex(word) for word in block] == ["0x6627e8d5", "0xe169c58d", "0xbc57ac4c", "0x9b00dbd8"]
+
+
+@pytest.mark.parametrize("count", [1, 15, 16, 127, 128, 129, 5000])
+@pytest.mark.parametrize("rate", [0.0, 0.2, 0.5, 0.999999])
+def test_dropout_keeps_what_the_reference_keeps(
+    native: ctypes.CDLL, threads: int, count: int, rate: float
+) -> None:
+    values = torch.arange(1, count + 1, dtype=torch.float32).requires_grad_()
+    output = kernels.dropout(values, rate, 2**32 - 1, 5)
+    threshold = min(round(rate * 2**16), 2**16 - 1)
+    scale = np.where(reference.kept(count, threshold, 2**32 - 1, 5), 2**16 / (2**16 - threshold), 0)
+    np.testing.assert_allclose(output.detach().numpy(), np.arange(1, count + 1) * scale, rtol=1e-6)
+    (gradient,) = torch.autograd.grad(output.sum(), values)
+    np.testing.assert_allclose(gradient.numpy(), scale, rtol=1e-6)
+
+
+def test_dropout_keeps_the_mean_and_draws_anew() -> None:
+    kept = [reference.kept(10**6, 13107, 1, draw) for draw in (0, 1)]
+    for each in kept:
+        assert each.mean() == pytest.approx(1 - 13107 / 2**16, abs=5 * 0.4 / 1000)
+    both = (kept[0] & kept[1]).mean()
+    assert both == pytest.approx(0.8**2, abs=0.003)
+
+
+def test_dropout_drops_infinities_too(native: ctypes.CDLL) -> None:
+    output = kernels.dropout(torch.full((1000,), torch.inf), 0.5, 1, 1)
+    assert set(output.tolist()) == {0.0, torch.inf}
+
+
+def test_the_kernels_can_be_turned_off() -> None:
+    code = "from chiffres.native import kernels; print(kernels.LIBRARY)"
+    environment = os.environ | {"CHIFFRES_NATIVE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "None"
+
+
+def test_a_file_that_is_no_library_is_as_good_as_none(tmp_path: Path) -> None:
+    (tmp_path / "kernels.so").write_text("nothing")
+    assert kernels.open_library(tmp_path / "kernels.so") is None
+
+
+@pytest.mark.parametrize("instruction_set", kernels.INSTRUCTION_SETS)
+def test_the_sanitizers_find_nothing(compiler: str, tmp_path: Path, instruction_set: str) -> None:
+    """Each kernel on arrays of just the right size, at 1, 2 and 3 threads."""
+    level = kernels.INSTRUCTION_SETS.index(instruction_set)
+    baseline = kernels.open_library(kernels.built("baseline"))
+    if level > 0 and (baseline is None or level > baseline.instruction_set()):
+        pytest.skip(f"this processor has no {instruction_set}, or the kernels were not built")
+    program = tmp_path / "check"
+    sets = (), ("-mavx2",), ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl")
+    checks = "-fsanitize=address,undefined -fno-sanitize-recover=all -g -O1 -Wall -Wextra -Werror"
+    run(
+        *[compiler, "-std=c11", "-Wno-psabi", *sets[level], *checks.split()],
+        *["-fopenmp", str(KERNELS), str(Path(__file__).with_name("check_kernels.c"))],
+        *["-o", str(program)],
+    )
+    assert run(str(program)).endswith("checked\n")
