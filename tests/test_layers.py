@@ -13,10 +13,11 @@ import chiffres
 
 LAYERS = (  # from the top
     {"cli", "__main__"},
-    {"serve", "lab"},
+    {"serve", "lab", "bench"},
     {"report"},
     {"evaluation", "export"},
-    {"training", "native", "reading"},
+    {"training", "reading"},
+    {"native"},
     {"models", "recipes"},
     {"data"},
     {"errors", "storage"},
@@ -102,7 +103,7 @@ def test_keras_is_imported_in_one_place() -> None:
         for module, names in IMPORTS.items()
         if any(name.split(".")[0] == "keras" for name in names)
     }
-    assert importers == {"chiffres.models.backend"}
+    assert importers == {"chiffres.models.backend", "chiffres.bench.worker"}
 
 
 def test_reading_pictures_needs_no_training_framework() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chiffres.data import Dataset
-from chiffres.errors import RunError
+from chiffres.errors import TrainingError
 from chiffres.training.recipe import load_recipe
 from chiffres.training.train import train
 
@@ -72,7 +72,7 @@ def test_a_terminal_has_its_cursor_back_after_a_failure(
 ) -> None:
     stderr = terminal(monkeypatch)
     recipe = load_recipe("dense", ["optimizer=sgd", "learning_rate=1e30"])
-    with pytest.raises(RunError):
+    with pytest.raises(TrainingError):
         train(recipe, tmp_path / "run", dataset=small)
     text = stderr.getvalue()
     assert text.rindex(SHOW_CURSOR) > text.rindex(HIDE_CURSOR)

@@ -64,10 +64,19 @@ def as_input(images: npt.NDArray[np.uint8], model: keras.Model) -> npt.NDArray[n
     Raises:
         ModelFileError: the model takes something else than one 28×28 image.
     """
+    return in_input_shape(images, model).astype(np.float32)
+
+
+def in_input_shape(images: npt.NDArray[np.uint8], model: keras.Model) -> npt.NDArray[np.uint8]:
+    """Return ``images`` ``(n, 28, 28)``, uint8 as they are, in the shape that the model takes.
+
+    Raises:
+        ModelFileError: the model takes something else than one 28×28 image.
+    """
     shape = getattr(model, "input_shape", None)
     if shape not in ((None, 784), (None, 28, 28), (None, 28, 28, 1)):
         raise ModelFileError(
             f"the model {model.name!r} takes inputs of shape {shape}; "
             "expected (None, 784), (None, 28, 28) or (None, 28, 28, 1)"
         )
-    return images.reshape(len(images), *shape[1:]).astype(np.float32)
+    return images.reshape(len(images), *shape[1:])

@@ -34,19 +34,38 @@ def accelerate(model: keras.Sequential) -> keras.Sequential:
         _say_why(model.name, f"the backend is {BACKEND}, not torch")
         return model
     from chiffres.native.arrays import from_memory
+    from chiffres.native.memory import keep_freed_memory
 
+    keep_freed_memory()
     plain = type(model)
 
     @functools.wraps(plain.fit)
     def fit(*arguments: Any, **named: Any) -> Any:
         bound = inspect.signature(plain.fit).bind(model, *arguments, **named)
         bound.apply_defaults()
-        return plain.fit(**from_memory(bound.arguments))
+        options = from_memory(bound.arguments)
+        if not isinstance(options["callbacks"], keras.callbacks.CallbackList):
+            options["callbacks"] = [*keras.tree.flatten(options["callbacks"] or []), InOneThread()]
+        return plain.fit(**options)
 
     model.fit = fit
     model.make_train_function = functools.partial(_make_function, model, "train")
     model.make_test_function = functools.partial(_make_function, model, "test")
     return model
+
+
+class InOneThread(keras.callbacks.Callback):  # type: ignore[misc]
+    """Does nothing after a batch, so that Keras does it at once.
+
+    Callbacks that do nothing there at all make Keras start a thread that does it for them, and
+    takes a processor from the step each time.
+    """
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Do nothing."""
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Do nothing."""
 
 
 def _make_function(model: keras.Sequential, kind: str, force: bool = False) -> None:

@@ -12,10 +12,11 @@ import torch
 
 from chiffres.models.backend import keras
 
-_adapters = keras.src.trainers.data_adapters
+_adapters: Any = keras.src.trainers.data_adapters
+_Adapter: Any = _adapters.data_adapter.DataAdapter
 
 
-class TensorBatches(_adapters.data_adapter.DataAdapter):  # type: ignore[misc]
+class TensorBatches(_Adapter):  # type: ignore[misc]
     """What ``fit`` takes in place of arrays: batches ``(x[i], y[i])`` of their own dtypes.
 
     Args:
@@ -40,13 +41,12 @@ class TensorBatches(_adapters.data_adapter.DataAdapter):  # type: ignore[misc]
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         order = torch.randperm(len(self.x)) if self.draws else self.order
-        for start in range(0, len(self.x), self.rows_per_batch):
-            rows = slice(start, start + self.rows_per_batch)
-            if order is None:
-                yield self.x[rows], self.y[rows]
-            else:
-                chosen = order[rows]
-                yield self.x.index_select(0, chosen), self.y.index_select(0, chosen)
+        if order is None:
+            size = self.rows_per_batch
+            yield from zip(torch.split(self.x, size), torch.split(self.y, size), strict=True)
+            return
+        for rows in torch.split(order, self.rows_per_batch):
+            yield self.x.index_select(0, rows), self.y.index_select(0, rows)
 
     def get_torch_dataloader(self) -> TensorBatches:
         """Return what ``fit`` iterates over."""

@@ -102,7 +102,8 @@ _ACTIVATIONS: dict[Any, Operation] = {
 
 
 def _dense(layer: Any, training: bool) -> list[Operation]:
-    kernel, bias = layer.kernel.value, _value(layer.bias)
+    kernel: torch.Tensor = layer.kernel.value
+    bias = _value(layer.bias)
 
     def dense(x: torch.Tensor) -> torch.Tensor:
         if bias is not None and x.ndim == 2:
@@ -142,12 +143,15 @@ def _average_pooling(layer: Any, training: bool) -> list[Operation]:
     size, strides = layer.pool_size, layer.strides
 
     def average_pooling(x: torch.Tensor) -> torch.Tensor:
+        images = _first(x)
+        _, _, left, right, top, bottom = _same(x, size, strides)
         if layer.padding == "valid":
-            return _last(F.avg_pool2d(_first(x), size, strides))
-        padding = _same(x, size, strides)
-        inside = F.pad(torch.ones_like(x[:1, :, :, :1]), padding)  # what lies outside is no part
-        sums = F.avg_pool2d(_first(F.pad(x, padding)), size, strides)
-        return _last(sums / F.avg_pool2d(_first(inside), size, strides))
+            top = left = 0
+        elif left != right or top != bottom:  # Keras on Torch then repeats the edge
+            images = F.pad(images, [left, right, top, bottom], mode="replicate")
+            top = left = 0
+        pooled = F.avg_pool2d(images, size, strides, (top, left), count_include_pad=False)
+        return _last(pooled)
 
     return [average_pooling]
 
@@ -231,16 +235,14 @@ _LOWERINGS: dict[type, Callable[[Any, bool], list[Operation]]] = {
 
 def _first_convolution(layers: Sequence[Any]) -> tuple[list[Operation], int]:
     """Return the C kernel for the first layers and how many they are: 2, 1 or, for none, 0."""
-    convolution, after = layers[0], layers[1] if len(layers) > 1 else None
+    convolution, after = (*layers[:2], None)[:2]
     if not (kernels.LIBRARY and _is_single_channel(convolution)):
         return [], 0
     _lower(convolution, training=True)  # raises where an option has no operation
     kernel, bias = convolution.kernel.value, _value(convolution.bias)
     if bias is None:
         bias = torch.zeros(convolution.filters)
-    pooled = type(after) is keras.layers.MaxPooling2D and (
-        (*after.pool_size, *after.strides, after.padding) == (2, 2, 2, 2, "valid")
-    )
+    pooled = _halves(after)
     run = kernels.conv_relu_pool if pooled else kernels.conv_relu
     return [lambda x: run(x, kernel, bias)], 2 if pooled else 1
 
@@ -254,6 +256,13 @@ def _is_single_channel(layer: Any) -> bool:
         and (*layer.strides, *layer.dilation_rate, layer.groups) == (1, 1, 1, 1, 1)
         and layer.padding == "valid"
         and inspect.unwrap(layer.activation) is keras.activations.relu
+    )
+
+
+def _halves(layer: Any) -> bool:
+    """Whether ``layer`` is the pooling that the C kernels compute."""
+    return type(layer) is keras.layers.MaxPooling2D and (
+        (*layer.pool_size, *layer.strides, layer.padding) == (2, 2, 2, 2, "valid")
     )
 
 

@@ -27,8 +27,9 @@ def fuse(optimizer: Any) -> None:
     ) -> None:
         values = [variable.value for variable in variables]
         index = [optimizer._get_variable_index(variable) for variable in variables]
+        in_order = [gradient.contiguous() for gradient in gradients]  # what the kernels assume
         with torch.no_grad():
-            update(optimizer, values, list(gradients), index, float(learning_rate))
+            update(optimizer, values, in_order, index, float(learning_rate))
 
     optimizer._backend_update_step = backend_update_step
 
@@ -45,7 +46,7 @@ def _adam(
     learning_rate: float,
 ) -> None:
     """Keras adds epsilon to the root of the velocity, Torch to that of the corrected velocity."""
-    step = int(optimizer.iterations.value) + 1
+    step = int(optimizer.iterations) + 1
     torch._fused_adam_(
         values,
         gradients,

@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812 - as in Torch's own documentation
 
 from chiffres.errors import TrainingError
 from chiffres.models.backend import keras
-from chiffres.native.layers import NotLowered, Operation, lower, softmax
+from chiffres.native.layers import NotLowered, lower, softmax
 from chiffres.native.optimizers import fuse
 
 Logs = dict[str, Any]
@@ -60,7 +60,7 @@ class Step:
         output, loss = self._forward(x, y, training=True)
         if loss.isnan():
             raise TrainingError(
-                f"the loss is not a number at step {int(optimizer.iterations.value) + 1}; try a "
+                f"the loss is not a number at step {int(optimizer.iterations) + 1}; try a "
                 f"learning rate below {float(optimizer.learning_rate):g}, or smaller inputs"
             )
         gradients = torch.autograd.grad(optimizer.scale_loss(loss), self.values)
@@ -137,7 +137,7 @@ def _add(metric: Any, total: torch.Tensor, count: int) -> None:
 
 
 def _loss_on_logits(model: keras.Sequential) -> Loss | None:
-    """Return the cross-entropy of logits that stands for the model's loss, None for other losses."""
+    """Return the cross-entropy of logits that is the model's loss, None for any other loss."""
     if model._compile_loss is None or model._compile_loss._user_loss_weights is not None:
         return None
     loss = model.loss

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from chiffres.data import Dataset, load_dataset
-from chiffres.errors import RunError, UsageError
+from chiffres.errors import RunError, TrainingError, UsageError
 from chiffres.models import build_model, find_builder
 from chiffres.models.backend import BACKEND, keras
 from chiffres.models.files import load_model
+from chiffres.native import accelerate
 from chiffres.storage import remove_unfinished, replacing
-from chiffres.training.batches import Batches
+from chiffres.training.batches import Shuffled, make_batches
 from chiffres.training.loss import train_on_logits
 from chiffres.training.progress import ProgressBar
 from chiffres.training.recipe import Recipe
@@ -39,7 +40,7 @@ def train(
 
     Raises:
         UsageError: ``out`` holds another run, or there is nothing to resume.
-        RunError: the loss is no longer a number.
+        TrainingError: the loss is no longer a number.
     """
     dataset = dataset or load_dataset(recipe.data)
     recipe = recipe.model_copy(update={"data": dataset.name})
@@ -83,13 +84,14 @@ def _fit(run: Run, recipe: Recipe, dataset: Dataset) -> None:
     keras.utils.set_random_seed(recipe.seed)
     model = _resumed(run) or _compiled(recipe)
     train_on_logits(model)
-    batches = Batches(dataset.train, model, recipe.batch_size)
+    accelerate(model)
+    batches = make_batches(dataset.train, model, recipe.batch_size)
     done = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // len(batches)
     progress = ProgressBar(recipe.model, recipe.epochs, len(batches), done)
     try:
         model.fit(
             batches,
-            validation_data=Batches(dataset.validation, model, recipe.batch_size),
+            validation_data=make_batches(dataset.validation, model, recipe.batch_size),
             initial_epoch=done,
             epochs=recipe.epochs,
             callbacks=[Randomness(recipe.seed, batches), Recorder(run, recipe, done), progress],
@@ -121,7 +123,7 @@ class Randomness(keras.callbacks.Callback):  # type: ignore[misc]
     Keras's model files do not keep the state of a layer's generator.
     """
 
-    def __init__(self, seed: int, batches: Batches) -> None:
+    def __init__(self, seed: int, batches: Shuffled) -> None:
         super().__init__()
         self.seed = seed
         self.batches = batches
@@ -169,7 +171,7 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         """Write history, metrics and model."""
         measured = {name: float((logs or {})[name]) for name in COLUMNS}
         if not all(math.isfinite(value) for value in measured.values()):
-            raise RunError(
+            raise TrainingError(
                 f"{self.run.folder}: the loss is {measured['loss']} after epoch {epoch + 1}; try a "
                 f"learning rate below {self.recipe.learning_rate}, or --set scale=unit"
             )
