@@ -13,7 +13,7 @@ test-backends:  ## the tests that run on every backend, on TensorFlow and on JAX
 build: .venv  ## wheel and sdist, installed and run in an empty environment
 	scripts/build
 
-.venv: constraints.txt pyproject.toml
+.venv: constraints.txt pyproject.toml setup.py src/chiffres/native/kernels.c
 	scripts/setup
 
 clean:  ## remove what the targets above made; runs/ stays

@@ -13,7 +13,7 @@ import chiffres
 
 LAYERS = (  # from the top
     {"cli", "__main__"},
-    {"serve", "lab", "bench"},
+    {"serve", "lab"},
     {"report"},
     {"evaluation", "export"},
     {"training", "reading"},
@@ -103,7 +103,7 @@ def test_keras_is_imported_in_one_place() -> None:
         for module, names in IMPORTS.items()
         if any(name.split(".")[0] == "keras" for name in names)
     }
-    assert importers == {"chiffres.models.backend", "chiffres.bench.worker"}
+    assert importers == {"chiffres.models.backend"}
 
 
 def test_reading_pictures_needs_no_training_framework() -> None:
