@@ -161,7 +161,7 @@ def _global_average_pooling(layer: Any, training: bool) -> list[Operation]:
 
 
 def _batch_normalization(layer: Any, training: bool) -> list[Operation]:
-    if layer.axis not in (-1, len(layer.input_spec.axes or {}) and layer.input_spec.ndim - 1):
+    if layer.axis not in (-1, layer.input_spec.ndim - 1):
         raise NotLowered(f"the layer {layer.name!r} normalizes axis {layer.axis}")
     mean, variance = layer.moving_mean.value, layer.moving_variance.value
     scale, offset = _value(layer.gamma), _value(layer.beta)
@@ -207,10 +207,6 @@ def _reshape(layer: Any, training: bool) -> list[Operation]:
     return [lambda x: x.reshape(len(x), *layer.target_shape)]
 
 
-def _rescaling(layer: Any, training: bool) -> list[Operation]:
-    return [lambda x: x * layer.scale + layer.offset]
-
-
 def _call(layer: Any, training: bool) -> list[Operation]:
     return [layer.call]
 
@@ -228,7 +224,7 @@ _LOWERINGS: dict[type, Callable[[Any, bool], list[Operation]]] = {
     keras.layers.LeakyReLU: _call,
     keras.layers.MaxPooling2D: _max_pooling,
     keras.layers.ReLU: _call,
-    keras.layers.Rescaling: _rescaling,
+    keras.layers.Rescaling: _call,
     keras.layers.Reshape: _reshape,
 }
 
