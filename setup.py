@@ -8,10 +8,9 @@ from setuptools.errors import CompileError, LinkError
 
 INSTRUCTION_SETS = {"baseline": []}
 if platform.machine().lower() in {"x86_64", "amd64"}:
-    INSTRUCTION_SETS["avx2"] = ["-mavx2"]
-    INSTRUCTION_SETS["avx512"] = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
-# No contraction into multiply-adds: so all instruction sets give the same bits.
-FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-Wno-psabi"]
+    INSTRUCTION_SETS["avx2"] = ["-mavx2", "-mfma"]
+    INSTRUCTION_SETS["avx512"] = [*["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"]]
+FLAGS = ["-std=c11", "-O3", "-ffp-contract=fast", "-Wno-psabi"]
 
 
 class BuildKernels(build_ext):

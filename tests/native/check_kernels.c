@@ -4,12 +4,23 @@
 #include <stdlib.h>
 
 #define CHUNK 8
+#define PARTS 16
 #define SHAPE int64_t n, int64_t height, int64_t width, int64_t size, int64_t filters, int threads
+#define WITH_DENSE                                                                      \
+    int64_t n, int64_t height, int64_t width, int64_t size, int64_t filters, int64_t pool, \
+        int64_t units, int threads
 
 void conv_relu(const float *, const float *, const float *, float *, SHAPE);
 void conv_relu_pool(const float *, const float *, const float *, float *, uint8_t *, SHAPE);
 void conv_relu_gradients(const float *, const float *, const float *, float *, SHAPE);
 void conv_relu_pool_gradients(const float *, const uint8_t *, const float *, float *, SHAPE);
+void find_active(const float *, const float *, uint8_t *, int64_t, int64_t, int64_t, int64_t,
+                 int64_t, int);
+void conv_dense(const float *, const float *, const float *, const float *, const float *,
+                const uint8_t *, float *, WITH_DENSE);
+void conv_dense_gradients(const float *, const float *, const float *, const float *, const float *,
+                          const uint8_t *, const float *, const float *, float *, float *,
+                          WITH_DENSE);
 void dropout(const float *, float *, int64_t, uint32_t, float, uint32_t, uint32_t, int);
 
 static float *floats(int64_t count) {
@@ -38,6 +49,27 @@ static void check(SHAPE) {
     free(partial), free(winners);
 }
 
+static void check_dense(WITH_DENSE) {
+    const int64_t rows = (height - size + 1) >> pool, columns = (width - size + 1) >> pool;
+    const int64_t values = rows * columns * filters;
+    float *images = floats(n * height * width), *flat = floats(height * width);
+    float *weights = floats(size * size * filters), *bias = floats(filters);
+    float *dense = floats(values * units), *dense_gradients = floats(values * units);
+    float *outputs = floats(PARTS * (n + 1) * units), *gradients = floats(n * units);
+    float *summed = floats(units), *partial = floats(PARTS * (size * size + 1) * filters);
+    uint8_t *active = malloc((size_t)(n * rows * columns));
+    for (int64_t i = 0; i < height * width; i++) flat[i] = 0;
+    for (int64_t i = 0; i < n * height * width; i++) images[i] *= rand() % 9 == 0;
+    find_active(images, flat, active, n, height, width, size, pool, threads);
+    conv_dense(images, flat, weights, bias, dense, active, outputs, n, height, width, size, filters,
+               pool, units, threads);
+    conv_dense_gradients(images, flat, weights, bias, dense, active, gradients, summed,
+                         dense_gradients, partial, n, height, width, size, filters, pool, units,
+                         threads);
+    free(images), free(flat), free(weights), free(bias), free(dense), free(dense_gradients);
+    free(outputs), free(gradients), free(summed), free(partial), free(active);
+}
+
 int main(void) {
     const int64_t batches[] = {1, 7, 8, 17}, filters[] = {1, 4, 5, 16, 33};
     for (int threads = 1; threads <= 3; threads++)
@@ -45,6 +77,13 @@ int main(void) {
             for (int f = 0; f < 5; f++)
                 for (int64_t size = 1; size <= 7; size += 2)
                     check(batches[b], size + 2, size + 5, size, filters[f], threads);
+    for (int threads = 1; threads <= 3; threads++)
+        for (int b = 0; b < 4; b++)
+            for (int64_t size = 1; size <= 7; size += 2)
+                for (int64_t pool = 0; pool <= 1; pool++)
+                    check_dense(batches[b] + 64 * (b % 2), size + 2, size + 5, size, 16 * (b + 1),
+                                pool, 48 * (b % 2) + 16 * b + 16, threads);
+    check_dense(2, 5, 5, 3, 64, 0, 1024, 2);
     puts("checked");
     return 0;
 }

@@ -87,15 +87,94 @@ def test_outputs_and_gradients_are_the_references(
 
 @pytest.mark.parametrize("name", ["conv_relu", "conv_relu_pool"])
 @pytest.mark.parametrize("n", [1, 2, 3, 8, 9, 17, 128])
-def test_any_number_of_threads_and_any_instruction_set_give_the_same_bits(
+def test_any_number_of_threads_gives_the_same_bits(
     native: ctypes.CDLL, threads: int, name: str, n: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inputs = drawn((n, 28, 28, 3, 32))
     found = apply(name, *inputs)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    monkeypatch.setattr(kernels, "LIBRARY", kernels.open_library(kernels.built("baseline")))
     for bits, wanted in zip(found, apply(name, *inputs), strict=True):
         np.testing.assert_array_equal(bits, wanted)
+
+
+@st.composite
+def flattened(draw: st.DrawFn) -> tuple[list[Array], bool]:
+    """Draw images on a background, sizes ``conv_dense`` takes, and whether to pool."""
+    n, height, width, size, _ = draw(shapes())
+    pool = draw(st.booleans())
+    filters, units = 16 * draw(st.integers(1, 4)), 16 * draw(st.integers(1, 9))
+    n *= draw(st.sampled_from([1, 1, 9]))  # more images than a tile too
+    inputs = drawn((n, height, width, size, filters), seed=draw(st.integers(0, 9)))
+    images = np.full_like(inputs[0], draw(st.sampled_from([0, 0, -0.5, 3])))
+    left, top = draw(st.integers(0, width)), draw(st.integers(0, height))
+    images[:, top:, left:] = inputs[0][:, top:, left:]
+    area = (height - size + 1) // (1 + pool) * ((width - size + 1) // (1 + pool))
+    dense = np.random.default_rng(1).normal(size=(area * filters, units)).astype("f4")
+    return [images, *inputs[1:], dense], pool
+
+
+def apply_dense(inputs: list[Array], pool: bool) -> list[Array]:
+    """Return the outputs and, for a random gradient of them, the three it makes."""
+    images, weights, bias, dense = inputs
+    parameters = [
+        torch.tensor(each).requires_grad_() for each in (weights[:, :, None], bias, dense)
+    ]
+    output = kernels.conv_dense(torch.tensor(images[..., None]), *parameters, pool)
+    gradient = torch.tensor(gradient_of(tuple(output.shape)))
+    found = torch.autograd.grad(output, parameters, gradient)
+    return [
+        output.detach().numpy(),
+        found[0][:, :, 0].numpy(),
+        *(each.numpy() for each in found[1:]),
+    ]
+
+
+@given(drawn_inputs=flattened())
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_flattened_maps_times_a_dense_layer_are_the_references(
+    native: ctypes.CDLL, drawn_inputs: tuple[list[Array], bool]
+) -> None:
+    inputs, pool = drawn_inputs
+    images, weights, bias, dense = [each.astype("f8") for each in inputs]
+    output, _ = reference.conv_dense(images, weights, bias, dense, pool)
+    gradients = reference.conv_dense_gradients(
+        images, weights, bias, dense, pool, gradient_of(output.shape)
+    )
+    for found, wanted in zip(apply_dense(inputs, pool), [output, *gradients], strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 * (1 + abs(wanted).max()))
+
+
+@pytest.mark.parametrize("pool", [False, True])
+@pytest.mark.parametrize("n", [1, 3, 128])
+def test_any_number_of_threads_gives_the_same_bits_before_a_dense_layer(
+    native: ctypes.CDLL, threads: int, pool: bool, n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    area = 169 if pool else 676
+    inputs = [*drawn((n, 28, 28, 3, 32)), gradient_of((area * 32, 64))]
+    found = apply_dense(inputs, pool)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    for bits, wanted in zip(found, apply_dense(inputs, pool), strict=True):
+        np.testing.assert_array_equal(bits, wanted)
+
+
+@pytest.mark.parametrize("pool", [False, True])
+def test_only_windows_with_another_pixel_than_the_background_are_active(
+    native: ctypes.CDLL, pool: bool
+) -> None:
+    images = np.zeros((2, 9, 11), "f4")
+    images[1, 4, 5] = 1e-30
+    active = torch.full((2, (7 >> pool) * (9 >> pool)), 9, dtype=torch.uint8)
+    flat = torch.zeros(9, 11)
+    tensors = torch.tensor(images), flat, active
+    native.find_active(*[each.data_ptr() for each in tensors], 2, 9, 11, 3, int(pool), 2)
+    dense = np.zeros((active.shape[1], 16))
+    _, wanted = reference.conv_dense(images, np.zeros((3, 3, 1)), np.zeros(1), dense, pool)
+    np.testing.assert_array_equal(active.numpy(), wanted.reshape(2, -1))
+    assert 0 < active.sum() < 10
 
 
 def test_the_winner_is_the_first_of_equal_ones_and_gets_the_whole_gradient(
@@ -171,7 +250,8 @@ def test_the_sanitizers_find_nothing(compiler: str, tmp_path: Path, instruction_
     if level > 0 and (baseline is None or level > baseline.instruction_set()):
         pytest.skip(f"this processor has no {instruction_set}, or the kernels were not built")
     program = tmp_path / "check"
-    sets = (), ("-mavx2",), ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl")
+    avx512 = "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"
+    sets = (), ("-mavx2", "-mfma"), avx512
     checks = "-fsanitize=address,undefined -fno-sanitize-recover=all -g -O1 -Wall -Wextra -Werror"
     run(
         *[compiler, "-std=c11", "-Wno-psabi", *sets[level], *checks.split()],

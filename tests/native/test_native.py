@@ -125,7 +125,25 @@ def stack_of(draw: Callable[[st.SearchStrategy[Any]], Any]) -> list[Any]:
 def test_outputs_and_gradients_are_those_of_keras_in_float64(
     data: st.DataObject, n: int, training: bool
 ) -> None:
-    model = keras.Sequential(stack_of(data.draw))
+    assert_those_of_float64(keras.Sequential(stack_of(data.draw)), n, training)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("pool", [True, False])
+def test_a_first_convolution_with_its_dense_layer_is_that_of_keras_in_float64(
+    pool: bool, bias: bool
+) -> None:
+    pooling = [layers.MaxPooling2D()] if pool else []
+    stack = [
+        keras.Input((12, 11, 1)),
+        layers.Conv2D(16, 3, activation="relu", use_bias=bias, bias_initializer="random_normal"),
+        *[*pooling, layers.Flatten(), layers.Dense(32, activation="tanh", use_bias=bias)],
+        layers.Dense(3),
+    ]
+    assert_those_of_float64(keras.Sequential(stack), 5, training=True)
+
+
+def assert_those_of_float64(model: keras.Sequential, n: int, training: bool) -> None:
     reference = keras.models.clone_model(model, clone_function=in_float64)
     reference.set_weights(model.get_weights())
     x = images(n, *model.input_shape[1:])
@@ -164,7 +182,8 @@ def test_the_labs_models_give_the_outputs_of_plain_keras(name: str, scale: Any) 
 def test_the_first_convolution_is_a_c_kernel_where_they_were_built() -> None:
     if kernels.LIBRARY is None:
         pytest.skip("the C kernels were not built, or are turned off")
-    assert len(lower(build_model("conv-pool", "unit"), True)) == 7
+    assert len(lower(build_model("conv-dropout", "unit"), True)) == 9
+    assert len(lower(build_model("conv-pool", "unit"), True)) == 5  # with the dense layer
     bare = keras.Sequential([keras.Input((9, 9, 1)), layers.Conv2D(3, 3), layers.Flatten()])
     assert len(lower(bare, True)) == 2
 

@@ -1,5 +1,5 @@
 /* What Torch does slowly at the size of a digit: convolution of one channel with bias, ReLU and
- * 2x2 max pooling, forward and backward, and dropout.
+ * 2x2 max pooling, also with the dense layer behind it, forward and backward, and dropout.
  *
  * Promises: reads and writes only the arrays named, of the sizes stated; allocates nothing; gives
  * the same bits whatever the number of threads. Each function's plain twin is in reference.py.
@@ -16,6 +16,12 @@
  *   winners  as pooled, uint8: which of the four was the maximum, row by row; 4: none was above 0
  *   partial  (ceil(n / CHUNK), size * size + 1, filters): gradients of weights and, in the last
  *            row, bias, summed over CHUNK images; the caller adds the chunks up
+ *
+ * Flattened maps, or pooled maps, times a dense layer's kernel:
+ *   flat     (height, width)                     an image of the background alone
+ *   active   (n, rows, columns), uint8           1 where an image's window is not flat
+ *   dense    (rows, columns, filters, units)     Keras's kernel; filters and units multiples of 16
+ *   outputs  (n, units)
  */
 #include <stdint.h>
 #include <string.h>
@@ -30,6 +36,13 @@
 #define CHUNK 8 /* images whose gradients are summed by one thread */
 #define MAX_SIZE 7
 #define NO_WINNER 4
+#define PARTS 16     /* of the positions; their sums are kept apart, for the caller to add up */
+#define TILE 64      /* rows of flattened maps at a time */
+#define ROWS 4       /* of a block of a matrix product, whose sums stay in registers */
+#define VECTORS 4    /* its columns */
+#define UNITS 64     /* of the dense layer at a time */
+#define MAX_FILTERS 64
+#define MAX_UNITS 1024
 #define COUNTERS 16 /* of the generator: a group of them makes 8 * COUNTERS values */
 
 #define INLINE static inline __attribute__((always_inline))
@@ -43,10 +56,21 @@ typedef float vector __attribute__((vector_size(4 * LANES)));
 typedef int32_t mask __attribute__((vector_size(4 * LANES)));
 typedef uint32_t words __attribute__((vector_size(4 * LANES)));
 typedef uint8_t bytes __attribute__((vector_size(LANES)));
+typedef float four __attribute__((vector_size(16)));
+#if defined(__clang__)
+#define SHUFFLE(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#else
+typedef int32_t four_indices __attribute__((vector_size(16)));
+#define SHUFFLE(a, b, i, j, k, l) __builtin_shuffle(a, b, (four_indices){i, j, k, l})
+#endif
 
 typedef struct {
-    int64_t n, height, width, size, filters;
+    int64_t n, height, width, size, filters, pool, units; /* pool: 1 with pooling, 0 without */
 } shape;
+
+INLINE int64_t rows_of(shape s) { return (s.height - s.size + 1) >> s.pool; }
+
+INLINE int64_t columns_of(shape s) { return (s.width - s.size + 1) >> s.pool; }
 
 INLINE vector load(const float *from, int64_t lanes) {
     vector v = {0};
@@ -73,6 +97,24 @@ INLINE vector pixel(const float *image, int64_t width, int64_t size, const vecto
     return sum;
 }
 
+/* One value of LANES maps or pooled maps, and which of its pixels won. */
+INLINE vector value_of(shape s, const float *corner, const vector *weights, vector bias,
+                       mask *which) {
+    const vector zero = {0};
+    vector best = pixel(corner, s.width, s.size, weights, bias);
+    mask winner = {0};
+    for (int32_t k = 1; k < (s.pool ? 4 : 1); k++) {
+        const float *next_corner = corner + (k / 2) * s.width + k % 2;
+        vector next = pixel(next_corner, s.width, s.size, weights, bias);
+        mask same = next <= best;
+        best = where(same, best, next);
+        winner = (winner & same) | (k & ~same);
+    }
+    const mask none = best <= zero;
+    *which = (winner & ~none) | (NO_WINNER & none);
+    return where(none, zero, best);
+}
+
 INLINE void load_weights(vector *into, const float *weights, shape s, int64_t lanes) {
     for (int64_t tap = 0; tap < s.size * s.size; tap++)
         into[tap] = load(weights + tap * s.filters, lanes);
@@ -80,39 +122,29 @@ INLINE void load_weights(vector *into, const float *weights, shape s, int64_t la
 
 INLINE void maps_of(shape s, int64_t lanes, const float *image, const float *weights,
                     const float *bias, float *maps) {
-    const int64_t rows = s.height - s.size + 1, columns = s.width - s.size + 1;
-    const vector zero = {0}, b = load(bias, lanes);
+    const vector b = load(bias, lanes);
     vector w[MAX_SIZE * MAX_SIZE];
+    mask winner;
     load_weights(w, weights, s, lanes);
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < columns; j++) {
-            vector sum = pixel(image + i * s.width + j, s.width, s.size, w, b);
-            store(maps + (i * columns + j) * s.filters, where(sum <= zero, zero, sum), lanes);
+    for (int64_t i = 0; i < rows_of(s); i++)
+        for (int64_t j = 0; j < columns_of(s); j++) {
+            vector value = value_of(s, image + i * s.width + j, w, b, &winner);
+            store(maps + (i * columns_of(s) + j) * s.filters, value, lanes);
         }
 }
 
 INLINE void pooled_of(shape s, int64_t lanes, const float *image, const float *weights,
                       const float *bias, float *pooled, uint8_t *winners) {
-    const int64_t rows = (s.height - s.size + 1) / 2, columns = (s.width - s.size + 1) / 2;
-    const vector zero = {0}, b = load(bias, lanes);
+    const vector b = load(bias, lanes);
     vector w[MAX_SIZE * MAX_SIZE];
+    mask winner;
     load_weights(w, weights, s, lanes);
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < columns; j++) {
-            const float *corner = image + 2 * i * s.width + 2 * j;
-            vector best = pixel(corner, s.width, s.size, w, b);
-            mask winner = {0};
-            for (int32_t k = 1; k < 4; k++) {
-                vector next = pixel(corner + (k / 2) * s.width + k % 2, s.width, s.size, w, b);
-                mask same = next <= best;
-                best = where(same, best, next);
-                winner = (winner & same) | (k & ~same);
-            }
-            mask none = best <= zero;
-            winner = (winner & ~none) | (NO_WINNER & none);
+    for (int64_t i = 0; i < rows_of(s); i++)
+        for (int64_t j = 0; j < columns_of(s); j++) {
+            const int64_t at = (i * columns_of(s) + j) * s.filters;
+            store(pooled + at, value_of(s, image + 2 * (i * s.width + j), w, b, &winner), lanes);
             bytes which = __builtin_convertvector(winner, bytes);
-            store(pooled + (i * columns + j) * s.filters, where(none, zero, best), lanes);
-            memcpy(winners + (i * columns + j) * s.filters, &which, (size_t)lanes);
+            memcpy(winners + at, &which, (size_t)lanes);
         }
 }
 
@@ -120,60 +152,60 @@ INLINE void add_gradients(vector *sums, int64_t size, const float *image, int64_
                           vector gradient) {
     for (int64_t u = 0; u < size; u++)
         for (int64_t v = 0; v < size; v++) sums[u * size + v] += image[u * width + v] * gradient;
+    sums[size * size] += gradient;
+}
+
+/* Add what the gradient of one value of LANES maps or pooled maps gives to the pixels that won. */
+INLINE void add_winners(shape s, const float *corner, mask winner, vector gradient, vector *sums) {
+    const vector zero = {0};
+    for (int32_t k = 0; k < (s.pool ? 4 : 1); k++) {
+        vector g = where(winner == k, gradient, zero);
+        add_gradients(sums, s.size, corner + (k / 2) * s.width + k % 2, s.width, g);
+    }
 }
 
 INLINE void maps_gradients(shape s, int64_t lanes, const float *image, const float *maps,
                            const float *gradients, vector *sums) {
-    const int64_t rows = s.height - s.size + 1, columns = s.width - s.size + 1;
     const vector zero = {0};
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < columns; j++) {
-            const int64_t at = (i * columns + j) * s.filters;
+    for (int64_t i = 0; i < rows_of(s); i++)
+        for (int64_t j = 0; j < columns_of(s); j++) {
+            const int64_t at = (i * columns_of(s) + j) * s.filters;
             vector g = load(gradients + at, lanes);
             g = where(load(maps + at, lanes) <= zero, zero, g);
             add_gradients(sums, s.size, image + i * s.width + j, s.width, g);
-            sums[s.size * s.size] += g;
         }
 }
 
 INLINE void pooled_gradients(shape s, int64_t lanes, const float *image, const uint8_t *winners,
                              const float *gradients, vector *sums) {
-    const int64_t rows = (s.height - s.size + 1) / 2, columns = (s.width - s.size + 1) / 2;
-    const vector zero = {0};
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < columns; j++) {
-            const int64_t at = (i * columns + j) * s.filters;
-            const float *corner = image + 2 * i * s.width + 2 * j;
+    for (int64_t i = 0; i < rows_of(s); i++)
+        for (int64_t j = 0; j < columns_of(s); j++) {
+            const int64_t at = (i * columns_of(s) + j) * s.filters;
             bytes which = {0};
             memcpy(&which, winners + at, (size_t)lanes);
-            const mask winner = __builtin_convertvector(which, mask);
-            const vector all = load(gradients + at, lanes);
-            for (int32_t k = 0; k < 4; k++) {
-                vector g = where(winner == k, all, zero);
-                add_gradients(sums, s.size, corner + (k / 2) * s.width + k % 2, s.width, g);
-                sums[s.size * s.size] += g;
-            }
+            add_winners(s, image + 2 * (i * s.width + j), __builtin_convertvector(which, mask),
+                        load(gradients + at, lanes), sums);
         }
 }
 
 /* Run `block(s, lanes, first)` for each LANES filters from `first` on. 3x3 kernels of a full vector
  * are compiled for themselves: their loops unroll, and their weights stay in registers. */
 #define EACH_BLOCK(block)                                            \
-    for (int64_t first = 0; first < s.filters; first += LANES) {     \
-        const int64_t lanes = smaller(LANES, s.filters - first);     \
-        if (s.size == 3 && lanes == LANES) {                         \
-            const shape s3 = {s.n, s.height, s.width, 3, s.filters}; \
-            block(s3, LANES, first);                                 \
-        } else {                                                     \
-            block(s, lanes, first);                                  \
-        }                                                            \
+    for (int64_t first = 0; first < s.filters; first += LANES) {                    \
+        const int64_t lanes = smaller(LANES, s.filters - first);                    \
+        if (s.size == 3 && lanes == LANES) {                                        \
+            const shape s3 = {s.n, s.height, s.width, 3, s.filters, s.pool, 0};     \
+            block(s3, LANES, first);                                                \
+        } else {                                                                    \
+            block(s, lanes, first);                                                 \
+        }                                                                           \
     }
 
 EXPORT void conv_relu(const float *images, const float *weights, const float *bias, float *maps,
                       int64_t n, int64_t height, int64_t width, int64_t size, int64_t filters,
                       int threads) {
-    const shape s = {n, height, width, size, filters};
-    const int64_t area = (height - size + 1) * (width - size + 1) * filters;
+    const shape s = {n, height, width, size, filters, 0, 0};
+    const int64_t area = rows_of(s) * columns_of(s) * filters;
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t k = 0; k < n; k++) {
 #define BLOCK(s, lanes, first)                                                               \
@@ -187,8 +219,8 @@ EXPORT void conv_relu(const float *images, const float *weights, const float *bi
 EXPORT void conv_relu_pool(const float *images, const float *weights, const float *bias,
                            float *pooled, uint8_t *winners, int64_t n, int64_t height,
                            int64_t width, int64_t size, int64_t filters, int threads) {
-    const shape s = {n, height, width, size, filters};
-    const int64_t area = ((height - size + 1) / 2) * ((width - size + 1) / 2) * filters;
+    const shape s = {n, height, width, size, filters, 1, 0};
+    const int64_t area = rows_of(s) * columns_of(s) * filters;
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t k = 0; k < n; k++) {
 #define BLOCK(s, lanes, first)                                                               \
@@ -213,8 +245,8 @@ EXPORT void conv_relu_pool(const float *images, const float *weights, const floa
 EXPORT void conv_relu_gradients(const float *images, const float *maps, const float *gradients,
                                 float *partial, int64_t n, int64_t height, int64_t width,
                                 int64_t size, int64_t filters, int threads) {
-    const shape s = {n, height, width, size, filters};
-    const int64_t area = (height - size + 1) * (width - size + 1) * filters;
+    const shape s = {n, height, width, size, filters, 0, 0};
+    const int64_t area = rows_of(s) * columns_of(s) * filters;
     const int64_t taps = size * size + 1, chunks = (n + CHUNK - 1) / CHUNK;
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t chunk = 0; chunk < chunks; chunk++) {
@@ -228,8 +260,8 @@ EXPORT void conv_relu_pool_gradients(const float *images, const uint8_t *winners
                                      const float *gradients, float *partial, int64_t n,
                                      int64_t height, int64_t width, int64_t size,
                                      int64_t filters, int threads) {
-    const shape s = {n, height, width, size, filters};
-    const int64_t area = ((height - size + 1) / 2) * ((width - size + 1) / 2) * filters;
+    const shape s = {n, height, width, size, filters, 1, 0};
+    const int64_t area = rows_of(s) * columns_of(s) * filters;
     const int64_t taps = size * size + 1, chunks = (n + CHUNK - 1) / CHUNK;
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t chunk = 0; chunk < chunks; chunk++) {
@@ -237,6 +269,237 @@ EXPORT void conv_relu_pool_gradients(const float *images, const uint8_t *winners
         EACH_BLOCK(BLOCK)
 #undef BLOCK
     }
+}
+
+/* ---- Flattened maps times a dense layer's kernel, without the maps ----
+ *
+ * Most of a digit is background, where every map has one value. So per position the background is
+ * multiplied once, for all images, and besides it only the images whose window is not flat: the
+ * sums are the dense layer's own, in another order. The maps of a position are made where they
+ * are used, and never written to memory. */
+
+typedef struct {
+    int64_t count, count_up; /* rows, the background's included; up to a multiple of ROWS */
+    int64_t images;          /* that were looked at */
+    int with_background;
+    const float *corner[TILE]; /* of each row's window */
+    int64_t image[TILE];       /* whose row it is; n: the background's */
+} tile;
+
+/* The next rows of a position: up to TILE of them, the background's last. */
+INLINE void fill(tile *t, shape s, const float *images, const float *flat, const uint8_t *active,
+                 int64_t position) {
+    const int64_t columns = columns_of(s), cells = rows_of(s) * columns;
+    const int64_t corner = (position / columns * s.width + position % columns) << s.pool;
+    t->count = 0;
+    for (; t->images < s.n && t->count < TILE; t->images++) {
+        t->corner[t->count] = images + t->images * s.height * s.width + corner;
+        t->image[t->count] = t->images;
+        t->count += active[t->images * cells + position];
+    }
+    t->with_background = t->count < TILE;
+    if (t->with_background) {
+        t->corner[t->count] = flat;
+        t->image[t->count++] = s.n;
+    }
+    t->count_up = (t->count + ROWS - 1) / ROWS * ROWS;
+}
+
+/* The maps of a tile's rows (count, filters), and which pixels won. */
+INLINE void values_of(const tile *t, shape s, const float *weights, const float *bias, float *x,
+                      mask *winners) {
+    for (int64_t f = 0; f < s.filters; f += LANES) {
+        vector w[MAX_SIZE * MAX_SIZE];
+        load_weights(w, weights + f, s, LANES);
+        for (int64_t r = 0; r < t->count; r++) {
+            mask *winner = winners + (r * s.filters + f) / LANES;
+            vector value = value_of(s, t->corner[r], w, load(bias + f, LANES), winner);
+            store(x + r * s.filters + f, value, LANES);
+        }
+    }
+}
+
+INLINE void multiply_block(int64_t count, const float *left, int64_t row, int64_t step,
+                           const float *right, int64_t right_row, float *sums, int64_t sums_row,
+                           int vectors) {
+    vector sum[ROWS][VECTORS], factor[VECTORS];
+    for (int r = 0; r < ROWS; r++)
+        for (int v = 0; v < vectors; v++) sum[r][v] = load(sums + r * sums_row + v * LANES, LANES);
+    for (int64_t k = 0; k < count; k++) {
+        for (int v = 0; v < vectors; v++) factor[v] = load(right + k * right_row + v * LANES, LANES);
+        for (int r = 0; r < ROWS; r++)
+            for (int v = 0; v < vectors; v++) sum[r][v] += left[r * row + k * step] * factor[v];
+    }
+    for (int r = 0; r < ROWS; r++)
+        for (int v = 0; v < vectors; v++) store(sums + r * sums_row + v * LANES, sum[r][v], LANES);
+}
+
+/* Add the product of left (rows, count) and right (count, columns) to sums (rows, columns). Columns
+ * are a multiple of 16; rows are rounded up to a multiple of ROWS, and must be there. The value
+ * (i, k) of left is at i * row + k * step. */
+INLINE void multiply(int64_t rows, int64_t count, int64_t columns, const float *left, int64_t row,
+                     int64_t step, const float *right, int64_t right_row, float *sums,
+                     int64_t sums_row) {
+#define BLOCK(vectors)                                                                      \
+    for (int64_t r = 0; r < rows; r += ROWS)                                                \
+        multiply_block(count, left + r * row, row, step, right + c, right_row,              \
+                       sums + r * sums_row + c, sums_row, vectors)
+    int64_t c = 0;
+    for (; c + VECTORS * LANES <= columns; c += VECTORS * LANES) BLOCK(VECTORS);
+    for (; c + 2 * LANES <= columns; c += 2 * LANES) BLOCK(2);
+    for (; c < columns; c += LANES) BLOCK(1);
+#undef BLOCK
+}
+
+/* to (columns, rows) is from (rows, columns) transposed; both are multiples of 4. */
+INLINE void transpose(const float *from, int64_t rows, int64_t columns, int64_t from_row,
+                      float *to) {
+    for (int64_t i = 0; i < rows; i += 4)
+        for (int64_t j = 0; j < columns; j += 4) {
+            four r[4], even, odd;
+            for (int k = 0; k < 4; k++) memcpy(&r[k], from + (i + k) * from_row + j, sizeof r[k]);
+            for (int half = 0; half < 2; half++) {
+                even = half ? SHUFFLE(r[0], r[2], 2, 6, 3, 7) : SHUFFLE(r[0], r[2], 0, 4, 1, 5);
+                odd = half ? SHUFFLE(r[1], r[3], 2, 6, 3, 7) : SHUFFLE(r[1], r[3], 0, 4, 1, 5);
+                const four first = SHUFFLE(even, odd, 0, 4, 1, 5);
+                const four second = SHUFFLE(even, odd, 2, 6, 3, 7);
+                memcpy(to + (j + 2 * half) * rows + i, &first, sizeof first);
+                memcpy(to + (j + 2 * half + 1) * rows + i, &second, sizeof second);
+            }
+        }
+}
+
+INLINE void conv_dense_of(shape s, const float *images, const float *flat, const float *weights,
+                          const float *bias, const float *dense, const uint8_t *active,
+                          float *partial, int part) {
+    const int64_t cells = rows_of(s) * columns_of(s);
+    float *outputs = partial + part * (s.n + 1) * s.units;
+    float background[MAX_FILTERS], x[TILE * MAX_FILTERS], y[TILE * UNITS];
+    mask winners[TILE * MAX_FILTERS / LANES];
+    const tile one = {.count = 1, .corner = {flat}};
+    values_of(&one, s, weights, bias, background, winners);
+    memset(outputs, 0, sizeof(float) * (size_t)((s.n + 1) * s.units));
+    for (int64_t p = cells * part / PARTS; p < cells * (part + 1) / PARTS; p++) {
+        tile t = {0};
+        while (!t.with_background) {
+            fill(&t, s, images, flat, active, p);
+            values_of(&t, s, weights, bias, x, winners);
+            for (int64_t r = 0; r < t.count - t.with_background; r++)
+                for (int64_t f = 0; f < s.filters; f++) x[r * s.filters + f] -= background[f];
+            for (int64_t u = 0; u < s.units; u += UNITS) {
+                const int64_t units = smaller(UNITS, s.units - u);
+                memset(y, 0, sizeof(float) * UNITS * (size_t)t.count_up);
+                multiply(t.count, s.filters, units, x, s.filters, 1,
+                         dense + p * s.filters * s.units + u, s.units, y, UNITS);
+                for (int64_t r = 0; r < t.count; r++)
+                    for (int64_t v = 0; v < units; v++)
+                        outputs[t.image[r] * s.units + u + v] += y[r * UNITS + v];
+            }
+        }
+    }
+}
+
+INLINE void conv_dense_gradients_of(shape s, const float *images, const float *flat,
+                                    const float *weights, const float *bias, const float *dense,
+                                    const uint8_t *active, const float *gradients,
+                                    const float *summed, float *dense_gradients, float *partial,
+                                    int part) {
+    const int64_t cells = rows_of(s) * columns_of(s), area = s.filters * s.units;
+    const int64_t taps = s.size * s.size + 1;
+    float x[TILE * MAX_FILTERS], g[TILE * UNITS], back[TILE * MAX_FILTERS];
+    float transposed[UNITS * MAX_FILTERS], rest[MAX_UNITS];
+    mask winners[TILE * MAX_FILTERS / LANES];
+    vector sums[MAX_FILTERS / LANES][MAX_SIZE * MAX_SIZE + 1] = {{{0}}};
+    for (int64_t p = cells * part / PARTS; p < cells * (part + 1) / PARTS; p++) {
+        tile t = {0};
+        memset(dense_gradients + p * area, 0, sizeof(float) * (size_t)area);
+        memcpy(rest, summed, sizeof(float) * (size_t)s.units);
+        while (!t.with_background) {
+            fill(&t, s, images, flat, active, p);
+            values_of(&t, s, weights, bias, x, winners);
+            memset(back, 0, sizeof(float) * (size_t)(t.count_up * s.filters));
+            for (int64_t u = 0; u < s.units; u += UNITS) {
+                const int64_t units = smaller(UNITS, s.units - u);
+                const float *here = dense + p * area + u;
+                for (int64_t r = 0; r < t.count; r++) {
+                    const int of_image = t.image[r] < s.n;
+                    const float *row = of_image ? gradients + t.image[r] * s.units : rest;
+                    for (int64_t v = 0; v < units; v += LANES) {
+                        const vector gradient = load(row + u + v, LANES);
+                        store(g + r * UNITS + v, gradient, LANES);
+                        if (of_image)
+                            store(rest + u + v, load(rest + u + v, LANES) - gradient, LANES);
+                    }
+                }
+                multiply(s.filters, t.count, units, x, 1, s.filters, g, UNITS,
+                         dense_gradients + p * area + u, s.units);
+                transpose(here, s.filters, units, s.units, transposed);
+                multiply(t.count, units, s.filters, g, UNITS, 1, transposed, s.filters, back,
+                         s.filters);
+            }
+            for (int64_t f = 0; f < s.filters; f += LANES)
+                for (int64_t r = 0; r < t.count; r++)
+                    add_winners(s, t.corner[r], winners[(r * s.filters + f) / LANES],
+                                load(back + r * s.filters + f, LANES), sums[f / LANES]);
+        }
+    }
+    for (int64_t f = 0; f < s.filters; f += LANES)
+        for (int64_t tap = 0; tap < taps; tap++)
+            store(partial + (part * taps + tap) * s.filters + f, sums[f / LANES][tap], LANES);
+}
+
+/* Run `part_of` for each part of the positions. 3x3 kernels are compiled for themselves. */
+#define EACH_PART(part_of, ...)                                                      \
+    _Pragma("omp parallel for num_threads(threads) schedule(dynamic)")               \
+    for (int part = 0; part < PARTS; part++) {                                       \
+        const shape s3 = {n, height, width, 3, filters, 0, units};                   \
+        const shape s3_pool = {n, height, width, 3, filters, 1, units};              \
+        const shape s = {n, height, width, size, filters, pool, units};              \
+        if (size == 3 && !pool)                                                      \
+            part_of(s3, __VA_ARGS__, part);                                          \
+        else if (size == 3)                                                          \
+            part_of(s3_pool, __VA_ARGS__, part);                                     \
+        else                                                                         \
+            part_of(s, __VA_ARGS__, part);                                           \
+    }
+
+/* Where the windows of `images` are not flat. */
+EXPORT void find_active(const float *images, const float *flat, uint8_t *active, int64_t n,
+                        int64_t height, int64_t width, int64_t size, int64_t pool, int threads) {
+    const shape s = {n, height, width, size, 0, pool, 0};
+    const int64_t columns = columns_of(s), cells = rows_of(s) * columns, window = size + pool;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t k = 0; k < n; k++)
+        for (int64_t i = 0; i < rows_of(s); i++) {
+            const float *top = images + (k * height + (i << pool)) * width;
+            uint8_t *to = active + k * cells + i * columns;
+            memset(to, 0, (size_t)columns);
+            for (int64_t u = 0; u < window; u++)
+                for (int64_t v = 0; v < window; v++)
+                    for (int64_t j = 0; j < columns; j++)
+                        to[j] |= top[u * width + v + (j << pool)] != flat[0];
+        }
+}
+
+/* Sum up the outputs, without the dense layer's bias, into partial (PARTS, n + 1, units): of the
+ * images, less the background's, and of the background. */
+EXPORT void conv_dense(const float *images, const float *flat, const float *weights,
+                       const float *bias, const float *dense, const uint8_t *active,
+                       float *partial, int64_t n, int64_t height, int64_t width, int64_t size,
+                       int64_t filters, int64_t pool, int64_t units, int threads) {
+    EACH_PART(conv_dense_of, images, flat, weights, bias, dense, active, partial)
+}
+
+/* Write dense's gradients and sum up those of weights and bias into partial (PARTS, size * size + 1,
+ * filters), from the outputs' gradients (n, units), which are summed in `summed` (units). */
+EXPORT void conv_dense_gradients(const float *images, const float *flat, const float *weights,
+                                 const float *bias, const float *dense, const uint8_t *active,
+                                 const float *gradients, const float *summed,
+                                 float *dense_gradients, float *partial, int64_t n, int64_t height,
+                                 int64_t width, int64_t size, int64_t filters, int64_t pool,
+                                 int64_t units, int threads) {
+    EACH_PART(conv_dense_gradients_of, images, flat, weights, bias, dense, active, gradients,
+              summed, dense_gradients, partial)
 }
 
 /* Philox4x32-10, the counter-based generator of Salmon et al., "Parallel random numbers: as easy

@@ -20,6 +20,8 @@ MAX_SIZE = 7
 """The largest kernel of a convolution, in pixels."""
 CHUNK = 8
 """Images whose gradients one thread sums up, as in ``kernels.c``."""
+PARTS = 16
+"""Parts of the positions of flattened maps, whose sums are kept apart, as in ``kernels.c``."""
 DROPOUT_STEPS = 2**16
 """A rate of dropout is rounded to a multiple of one over this."""
 
@@ -30,6 +32,9 @@ _ARGUMENTS: dict[str, list[Any]] = {
     "conv_relu_pool": [*[_POINTER] * 5, *_SHAPE],
     "conv_relu_gradients": [*[_POINTER] * 4, *_SHAPE],
     "conv_relu_pool_gradients": [*[_POINTER] * 4, *_SHAPE],
+    "find_active": [*[_POINTER] * 3, *_SHAPE],
+    "conv_dense": [*[_POINTER] * 7, *[_INTEGER] * 2, *_SHAPE],
+    "conv_dense_gradients": [*[_POINTER] * 10, *[_INTEGER] * 2, *_SHAPE],
     "dropout": [
         *[_POINTER] * 2,
         _INTEGER,
@@ -98,6 +103,32 @@ def conv_relu_pool(images: torch.Tensor, kernel: torch.Tensor, bias: torch.Tenso
     return result
 
 
+def takes(filters: int, units: int) -> bool:
+    """Whether ``conv_dense`` is made for so many filters and units."""
+    return filters % 16 == units % 16 == 0 and filters <= 64 and units <= 1024
+
+
+def conv_dense(
+    images: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor, dense: torch.Tensor, pool: bool
+) -> torch.Tensor:
+    """Return the maps of ``conv_relu``, or of ``conv_relu_pool``, flattened, times ``dense``.
+
+    Background, which is what the first pixel of all is, costs almost nothing.
+
+    Args:
+        images: ``(n, height, width, 1)`` float32, ``n`` at least 1.
+        kernel: ``(size, size, 1, filters)`` float32, ``size`` up to ``MAX_SIZE``.
+        bias: ``(filters,)`` float32.
+        dense: ``(values of all maps, units)`` float32; ``takes(filters, units)``.
+        pool: whether the maps are those of ``conv_relu_pool``.
+
+    Returns:
+        ``(n, units)`` float32.
+    """
+    result: torch.Tensor = _ConvDense.apply(images, kernel, bias, dense, pool)  # type: ignore[no-untyped-call]
+    return result
+
+
 def dropout(values: torch.Tensor, rate: float, seed: int, draw: int) -> torch.Tensor:
     """Return ``values`` with a fraction ``rate`` of them 0 and the others scaled up to make up.
 
@@ -129,8 +160,12 @@ def _gradients(
     n, _, _, size, filters = shape
     partial = torch.empty((-(-n // CHUNK), size * size + 1, filters))
     _call(name, images, kept, gradient.contiguous(), partial, *shape)
+    return _summed(partial, size)
+
+
+def _summed(partial: torch.Tensor, size: int) -> tuple[None, torch.Tensor, torch.Tensor]:
     summed = partial.sum(0)
-    return None, summed[:-1].view(size, size, 1, filters), summed[-1]
+    return None, summed[:-1].view(size, size, 1, -1), summed[-1]
 
 
 class _ConvRelu(torch.autograd.Function):
@@ -164,6 +199,34 @@ class _ConvReluPool(torch.autograd.Function):
     def backward(ctx: Any, gradient: Any) -> Any:
         images, winners = ctx.saved_tensors
         return _gradients("conv_relu_pool_gradients", images, winners, gradient, ctx.shape)
+
+
+class _ConvDense(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images: Any, kernel: Any, bias: Any, dense: Any, pool: bool) -> Any:
+        images, kernel, dense = images.contiguous(), kernel.contiguous(), dense.contiguous()
+        n, height, width, size, filters = _shape(images, kernel)
+        units = dense.shape[1]
+        flat = images[0, 0, 0].expand(height, width).contiguous()
+        active = torch.empty((n, len(dense) // filters), dtype=torch.uint8)
+        _call("find_active", images, flat, active, n, height, width, size, int(pool))
+        inputs = images, flat, kernel, bias.contiguous(), dense, active
+        ctx.shape = n, height, width, size, filters, int(pool), units
+        partial = torch.empty((PARTS, n + 1, units))
+        _call("conv_dense", *inputs, partial, *ctx.shape)
+        ctx.save_for_backward(*inputs)
+        summed = partial.sum(0)
+        return summed[:-1] + summed[-1]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Any) -> Any:
+        inputs, gradient = ctx.saved_tensors, gradient.contiguous()
+        _, _, _, size, filters, _, _ = ctx.shape
+        dense_gradient = torch.empty_like(inputs[4])
+        partial = torch.empty((PARTS, size * size + 1, filters))
+        outputs = gradient, gradient.sum(0), dense_gradient, partial
+        _call("conv_dense_gradients", *inputs, *outputs, *ctx.shape)
+        return *_summed(partial, size), dense_gradient, None
 
 
 class _Dropout(torch.autograd.Function):

@@ -230,17 +230,27 @@ _LOWERINGS: dict[type, Callable[[Any, bool], list[Operation]]] = {
 
 
 def _first_convolution(layers: Sequence[Any]) -> tuple[list[Operation], int]:
-    """Return the C kernel for the first layers and how many they are: 2, 1 or, for none, 0."""
-    convolution, after = (*layers[:2], None)[:2]
+    """Return the C kernel for the first layers, and how many they are: 0 where there is none."""
+    convolution, *others = layers
     if not (kernels.LIBRARY and _is_single_channel(convolution)):
         return [], 0
     _lower(convolution, training=True)  # raises where an option has no operation
     kernel, bias = convolution.kernel.value, _value(convolution.bias)
     if bias is None:
         bias = torch.zeros(convolution.filters)
-    pooled = _halves(after)
-    run = kernels.conv_relu_pool if pooled else kernels.conv_relu
-    return [lambda x: run(x, kernel, bias)], 2 if pooled else 1
+    pool = bool(others) and _halves(others[0])
+    dense = _flattened_into(others[pool:])
+    if dense and kernels.takes(convolution.filters, dense.units):
+        after = _lower(dense, training=True)[1:]
+        weights, offset = dense.kernel.value, _value(dense.bias)
+
+        def together(x: torch.Tensor) -> torch.Tensor:
+            product = kernels.conv_dense(x, kernel, bias, weights, pool)
+            return product if offset is None else product + offset
+
+        return [together, *after], 3 + pool
+    run = kernels.conv_relu_pool if pool else kernels.conv_relu
+    return [lambda x: run(x, kernel, bias)], 1 + pool
 
 
 def _is_single_channel(layer: Any) -> bool:
@@ -260,6 +270,12 @@ def _halves(layer: Any) -> bool:
     return type(layer) is keras.layers.MaxPooling2D and (
         (*layer.pool_size, *layer.strides, layer.padding) == (2, 2, 2, 2, "valid")
     )
+
+
+def _flattened_into(layers: Sequence[Any]) -> Any:
+    """Return the dense layer that takes flattened maps; None where ``layers`` begin otherwise."""
+    kinds = [type(layer) for layer in layers[:2]]
+    return layers[1] if kinds == [keras.layers.Flatten, keras.layers.Dense] else None
 
 
 def _value(variable: Any) -> torch.Tensor | None:

@@ -57,6 +57,34 @@ def conv_relu_pool_gradients(
     return conv_relu_gradients(images, np.ones_like(maps), maps, size)
 
 
+def conv_dense(
+    images: Array, weights: Array, bias: Array, dense: Array, pool: bool
+) -> tuple[Array, Array]:
+    """Return flattened maps, or pooled maps, times ``dense``, and which windows are not flat.
+
+    A window ``(n, rows, columns)`` is flat where all its pixels are the first pixel of all.
+    """
+    maps = conv_relu_pool(images, weights, bias)[0] if pool else conv_relu(images, weights, bias)
+    step, side = 1 + pool, len(weights) + pool
+    windows = sliding_window_view(images, (side, side), axis=(1, 2))[:, ::step, ::step]
+    active = (windows != images[0, 0, 0]).any(axis=(3, 4))
+    return maps.reshape(len(maps), -1) @ dense, active
+
+
+def conv_dense_gradients(
+    images: Array, weights: Array, bias: Array, dense: Array, pool: bool, gradients: Array
+) -> tuple[Array, Array, Array]:
+    """Return the gradients of weights, bias and ``dense`` from those ``(n, units)`` of outputs."""
+    if pool:
+        kept, maps = reversed(conv_relu_pool(images, weights, bias))
+    else:
+        kept = maps = conv_relu(images, weights, bias)
+    back = (gradients @ dense.T).reshape(maps.shape)
+    of_maps = conv_relu_pool_gradients if pool else conv_relu_gradients
+    flattened = maps.reshape(len(maps), -1)
+    return *of_maps(images, kept, back, len(weights)), flattened.T @ gradients
+
+
 def philox(counters: Array, key: tuple[int, int]) -> Array:
     """Return the Philox4x32-10 blocks of ``counters`` ``(n, 4)`` uint32, of the same shape.
 
