@@ -115,18 +115,14 @@ def flattened(draw: st.DrawFn) -> tuple[list[Array], bool]:
 
 def apply_dense(inputs: list[Array], pool: bool) -> list[Array]:
     """Return the outputs and, for a random gradient of them, the three it makes."""
-    images, weights, bias, dense = inputs
-    parameters = [
-        torch.tensor(each).requires_grad_() for each in (weights[:, :, None], bias, dense)
-    ]
-    output = kernels.conv_dense(torch.tensor(images[..., None]), *parameters, pool)
+    images, weights, bias, dense = [torch.tensor(each) for each in inputs]
+    parameters = weights.unsqueeze(2), bias, dense
+    for each in parameters:
+        each.requires_grad_()
+    output = kernels.conv_dense(images.unsqueeze(-1), *parameters, pool)
     gradient = torch.tensor(gradient_of(tuple(output.shape)))
-    found = torch.autograd.grad(output, parameters, gradient)
-    return [
-        output.detach().numpy(),
-        found[0][:, :, 0].numpy(),
-        *(each.numpy() for each in found[1:]),
-    ]
+    kernel, *others = torch.autograd.grad(output, parameters, gradient)
+    return [output.detach().numpy(), kernel.squeeze(2).numpy(), *(each.numpy() for each in others)]
 
 
 @given(drawn_inputs=flattened())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import math
 from collections.abc import Callable
@@ -159,7 +160,7 @@ def assert_those_of_float64(model: keras.Sequential, n: int, training: bool) -> 
     )
     for one, other in zip(gradients, exact, strict=True):
         np.testing.assert_allclose(
-            one, other, rtol=1e-3, atol=3e-5 * (1 + float(other.abs().max()))
+            one, other, rtol=1e-3, atol=1e-4 * (1 + float(other.abs().max()))
         )
     for one, other in zip(
         model.non_trainable_variables, reference.non_trainable_variables, strict=True
@@ -307,7 +308,9 @@ def test_losses_and_metrics_are_those_of_plain_keras(loss: Any, one_hot: bool) -
         assert logs[1] == pytest.approx(logs[0], rel=1e-4)
 
 
-def test_dropout_draws_anew_each_step_and_comes_back_with_its_generator() -> None:
+def test_dropout_draws_anew_each_step_and_comes_back_with_its_generator(
+    native: ctypes.CDLL,
+) -> None:
     model = keras.Sequential([keras.Input((64, 64, 1)), layers.Dropout(0.25)])
     x = torch.ones((2, 64, 64, 1))
     state = model.layers[0].seed_generator.state
