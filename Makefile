@@ -10,6 +10,9 @@ test: .venv  ## lint, format, types and all tests
 test-backends:  ## the tests that run on every backend, on TensorFlow and on JAX
 	scripts/test-backends
 
+bench: .venv  ## time training beside Torch alone and Keras on Torch, TensorFlow and JAX
+	scripts/bench --data $(DATA)
+
 build: .venv  ## wheel and sdist, installed and run in an empty environment
 	scripts/build
 
@@ -22,4 +25,4 @@ clean:  ## remove what the targets above made; runs/ stays
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
 
-.PHONY: lab test test-backends build clean help
+.PHONY: lab test test-backends bench build clean help

@@ -62,6 +62,8 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="List, show or fetch the digits to train on.")
 app.add_typer(data_app, name="data")
+bench_app = typer.Typer(no_args_is_help=True, help="Measure speed, beside that of others.")
+app.add_typer(bench_app, name="bench")
 
 Data = Annotated[
     str,
@@ -74,6 +76,8 @@ Data = Annotated[
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="A run folder, a .keras or an .h5 file.")
 ]
+LAB_MODELS = "dense,conv,conv-pool,conv-dropout"
+LabModels = Annotated[str, typer.Option(metavar="NAMES", help="Which, with commas between.")]
 Settings = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="Replace one key of the recipe; repeatable."),
@@ -108,9 +112,7 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 @app.command(epilog="Example: chiffres lab --data mnist --models conv,conv-pool --lang fr")
 def lab(
     data: Data = "auto",
-    models: Annotated[
-        str, typer.Option(metavar="NAMES", help="Which, with commas between.")
-    ] = "dense,conv,conv-pool,conv-dropout",
+    models: LabModels = LAB_MODELS,
     epochs: Annotated[int | None, typer.Option(help="Replace the recipes' 20 epochs.")] = None,
     seed: Seed = None,
     settings: Settings = [],  # noqa: B006 — typer copies it
@@ -370,6 +372,53 @@ def fetch_data(
 
     dataset = load_dataset(name)
     typer.echo(f"{dataset.name}: {dataset.origin}, SHA-256 {dataset.checksum}")
+
+
+@bench_app.command(
+    "training", epilog="Example: chiffres bench training --peer jax=.venv-jax/bin/python"
+)
+def bench_training(
+    data: Data = "auto",
+    models: LabModels = LAB_MODELS,
+    epochs: Annotated[int, typer.Option(min=1, help="Of each engine; they take turns.")] = 3,
+    peers: Annotated[
+        list[str],
+        typer.Option(
+            "--peer",
+            metavar="NAME=PYTHON",
+            help="Also tensorflow or jax, in the environment of that interpreter; repeatable.",
+        ),
+    ] = [],  # noqa: B006 — typer copies it
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON document, nothing else.")
+    ] = False,
+    chart: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the bars there.")] = None,
+    language: Language = "",
+) -> None:
+    """Time an epoch of the lab's models: Chiffres, Torch alone and plain Keras, in turns."""
+    from chiffres.bench import pictures
+    from chiffres.bench.training import bench_training
+    from chiffres.data import load_dataset
+    from chiffres.report import figures
+    from chiffres.report.words import Words, user_language
+
+    words = Words(language or user_language())
+    interpreters = {name: Path(python) for name, _, python in (p.partition("=") for p in peers)}
+    names = [name.strip() for name in models.split(",")]
+    measured = bench_training(load_dataset(data), names, epochs, interpreters, _say_epoch)
+    if chart:
+        figures.save(pictures.bars(measured, words), chart)
+    if as_json:
+        typer.echo(json.dumps(measured.json(), indent=2))
+        return
+    table = pictures.table(measured, words)
+    _print_table(table.headings, table.rows)
+    if chart:
+        typer.echo(str(chart))
+
+
+def _say_epoch(model: str, engine: str, seconds: float) -> None:
+    typer.echo(f"{model}, {engine}: {seconds:.2f} s", err=True)
 
 
 def _settings(**values: Any) -> list[str]:

@@ -472,12 +472,15 @@ EXPORT void find_active(const float *images, const float *flat, uint8_t *active,
     for (int64_t k = 0; k < n; k++)
         for (int64_t i = 0; i < rows_of(s); i++) {
             const float *top = images + (k * height + (i << pool)) * width;
-            uint8_t *to = active + k * cells + i * columns;
-            memset(to, 0, (size_t)columns);
+            uint8_t line[width]; /* 1 where one of the window's pixels above each other is not flat */
+            memset(line, 0, sizeof line);
             for (int64_t u = 0; u < window; u++)
-                for (int64_t v = 0; v < window; v++)
-                    for (int64_t j = 0; j < columns; j++)
-                        to[j] |= top[u * width + v + (j << pool)] != flat[0];
+                for (int64_t j = 0; j < width; j++) line[j] |= top[u * width + j] != flat[0];
+            for (int64_t j = 0; j < columns; j++) {
+                uint8_t any = 0;
+                for (int64_t v = 0; v < window; v++) any |= line[(j << pool) + v];
+                active[k * cells + i * columns + j] = any;
+            }
         }
 }
 

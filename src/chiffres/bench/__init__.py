@@ -1,0 +1,1 @@
+"""Chiffres beside its peers on the same processor, in the same minutes."""

@@ -1,0 +1,81 @@
+"""What was measured, as a table and as bars, in the words of a language."""
+
+from __future__ import annotations
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from chiffres.bench.training import ENGINES, FLOOR, Measured
+from chiffres.report.figures import BLUE, GREY, INK, STYLE
+from chiffres.report.tables import Table
+from chiffres.report.words import Words
+
+
+def table(measured: Measured, words: Words) -> Table:
+    """Return the seconds of an epoch, and how many times those of Chiffres they are."""
+    models = _models(measured)
+    rows = []
+    for engine in (*_engines(measured), FLOOR):
+        cells = [words.plain(f"engine_{engine}")]
+        for model in models:
+            row, ours = measured.seconds(model, engine), measured.seconds(model, "chiffres")
+            assert row is not None
+            assert ours is not None
+            times = words.number(row.median / ours.median, 1)
+            cells.append(f"{words.number(row.median, 2)} s (× {times})")
+        rows.append(cells)
+    return Table([words.plain("engine"), *models], rows)
+
+
+def bars(measured: Measured, words: Words) -> Figure:
+    """Draw a panel per model with a bar per engine, and the floor as a dashed line."""
+    models, engines = _models(measured), _engines(measured)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(10, 0.9 + 0.42 * len(engines)), layout="constrained")
+        for panel, (model, axes) in enumerate(
+            zip(models, figure.subplots(1, len(models), squeeze=False)[0], strict=True)
+        ):
+            rows = [row for engine in engines if (row := measured.seconds(model, engine))]
+            floor = measured.seconds(model, FLOOR)
+            assert floor is not None
+            medians = [row.median for row in rows]
+            colours = [BLUE if row.engine == "chiffres" else GREY for row in rows]
+            axes.barh(range(len(rows)), medians, color=colours, height=0.7)
+            axes.axvline(floor.median, color=INK, linestyle="--", linewidth=1)
+            for place, median in enumerate(medians):
+                axes.annotate(
+                    words.number(median, 1),
+                    (median, place),
+                    (3, 0),
+                    textcoords="offset points",
+                    va="center",
+                    fontsize=9,
+                )
+            axes.set_title(model)
+            axes.set_xlim(0, 1.22 * max(medians))
+            axes.grid(visible=False)
+            axes.set_xticks([])
+            axes.spines["bottom"].set_visible(False)
+            names = [words.plain(f"engine_{engine}") for engine in engines] if panel == 0 else []
+            axes.set_yticks(range(len(names)), names)
+            axes.tick_params(left=False)
+            axes.set_ylim(len(rows) - 0.5, -0.5)
+        figure.supxlabel(
+            words.plain(
+                "bench_caption",
+                images=words.number(measured.machine["dataset"]["train"]),
+                batch_size=measured.machine["batch_size"],
+            ),
+            fontsize=9.5,
+            color=INK,
+        )
+    return figure
+
+
+def _models(measured: Measured) -> list[str]:
+    return list(dict.fromkeys(row.subject for row in measured.rows))
+
+
+def _engines(measured: Measured) -> list[str]:
+    found = {row.engine for row in measured.rows}
+    return [engine for engine in ENGINES if engine in found]
