@@ -21,7 +21,7 @@ void conv_dense(const float *, const float *, const float *, const float *, cons
 void conv_dense_gradients(const float *, const float *, const float *, const float *, const float *,
                           const uint8_t *, const float *, const float *, float *, float *,
                           WITH_DENSE);
-void dropout(const float *, float *, int64_t, uint32_t, float, uint32_t, uint32_t, int);
+void dropout(const float *, float *, uint8_t *, int64_t, uint32_t, float, uint32_t, uint32_t, int);
 
 static float *floats(int64_t count) {
     float *made = malloc(4 * (size_t)count);
@@ -44,7 +44,8 @@ static void check(SHAPE) {
                    threads);
     conv_relu_pool_gradients(images, winners, gradients, partial, n, height, width, size, filters,
                              threads);
-    dropout(maps, gradients, area, 13107, 1.25f, 1, 2, threads);
+    dropout(maps, gradients, 0, area, 13107, 1.25f, 1, 2, threads);
+    dropout(pooled, pooled, winners, pool, 13107, 1.25f, 1, 2, threads);
     free(images), free(weights), free(bias), free(maps), free(pooled), free(gradients);
     free(partial), free(winners);
 }

@@ -203,12 +203,35 @@ def test_dropout_keeps_what_the_reference_keeps(
     native: ctypes.CDLL, threads: int, count: int, rate: float
 ) -> None:
     values = torch.arange(1, count + 1, dtype=torch.float32).requires_grad_()
-    output = kernels.dropout(values, rate, 2**32 - 1, 5)
+    output = kernels.dropout(values, kernels.Drop(rate, 2**32 - 1, 5))
     threshold = min(round(rate * 2**16), 2**16 - 1)
     scale = np.where(reference.kept(count, threshold, 2**32 - 1, 5), 2**16 / (2**16 - threshold), 0)
     np.testing.assert_allclose(output.detach().numpy(), np.arange(1, count + 1) * scale, rtol=1e-6)
     (gradient,) = torch.autograd.grad(output.sum(), values)
     np.testing.assert_allclose(gradient.numpy(), scale, rtol=1e-6)
+
+
+@given(shape=shapes())
+@settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_dropout_after_pooling_is_that_of_the_pooled_maps(
+    native: ctypes.CDLL, shape: tuple[int, int, int, int, int]
+) -> None:
+    images, weights, bias = (torch.tensor(each) for each in drawn(shape))
+    parameters = [weights.unsqueeze(2).requires_grad_(), bias.requires_grad_()]
+    inputs, drop = [images.unsqueeze(-1), *parameters], kernels.Drop(0.3, 7, 2)
+    found = []
+    for output in (
+        kernels.conv_relu_pool(inputs[0], inputs[1], inputs[2], drop),
+        kernels.dropout(kernels.conv_relu_pool(inputs[0], inputs[1], inputs[2]), drop),
+    ):
+        gradient = torch.tensor(gradient_of(tuple(output.shape)))
+        found.append([output.detach(), *torch.autograd.grad(output, parameters, gradient)])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-4)
 
 
 def test_dropout_keeps_the_mean_and_draws_anew() -> None:
@@ -220,7 +243,7 @@ def test_dropout_keeps_the_mean_and_draws_anew() -> None:
 
 
 def test_dropout_drops_infinities_too(native: ctypes.CDLL) -> None:
-    output = kernels.dropout(torch.full((1000,), torch.inf), 0.5, 1, 1)
+    output = kernels.dropout(torch.full((1000,), torch.inf), kernels.Drop(0.5, 1, 1))
     assert set(output.tolist()) == {0.0, torch.inf}
 
 

@@ -531,17 +531,26 @@ INLINE void philox(uint32_t c[4][LANES], uint32_t key0, uint32_t key1) {
     }
 }
 
-INLINE void keep(const float *from, float *to, mask dropped, float scale, int64_t lanes) {
+INLINE void keep(const float *from, float *to, uint8_t *winners, mask dropped, float scale,
+                 int64_t lanes) {
     const vector zero = {0};
     store(to, where(dropped, zero, load(from, lanes) * scale), lanes);
+    if (winners) {
+        const bytes gone = __builtin_convertvector(dropped, bytes);
+        bytes which = {0};
+        memcpy(&which, winners, (size_t)lanes);
+        which = (which & ~gone) | (NO_WINNER & gone);
+        memcpy(winners, &which, (size_t)lanes);
+    }
 }
 
-/* Write `from` (count) to `to`, each value either times `scale` or, where its 16 random bits are
- * below `threshold`, as 0. Which it is depends on seed, draw and the value's index alone, so the
- * gradient goes the same way. Group g, of 128 values, uses the counters (16 g + k, 0, draw, 0)
- * for k from 0 to 15; value 16 q + k of the group, the 16 bits from 16 q on of block k. */
-EXPORT void dropout(const float *from, float *to, int64_t count, uint32_t threshold, float scale,
-                    uint32_t seed, uint32_t draw, int threads) {
+/* Write `from` (count) to `to`, which may be the same, each value either times `scale` or, where
+ * its 16 random bits are below `threshold`, as 0; `winners` of pooled maps, if there are any, lose
+ * there. Which it is depends on seed, draw and the value's index alone, so the gradient goes the
+ * same way. Group g, of 128 values, uses the counters (16 g + k, 0, draw, 0) for k from 0 to 15;
+ * value 16 q + k of the group, the 16 bits from 16 q on of block k. */
+EXPORT void dropout(const float *from, float *to, uint8_t *winners, int64_t count,
+                    uint32_t threshold, float scale, uint32_t seed, uint32_t draw, int threads) {
     const int64_t blocks = (count + 8 * COUNTERS - 1) / (8 * COUNTERS) * (COUNTERS / LANES);
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t block = 0; block < blocks; block++) {
@@ -560,10 +569,11 @@ EXPORT void dropout(const float *from, float *to, int64_t count, uint32_t thresh
             words bits;
             memcpy(&bits, c[q / 2], sizeof bits);
             const mask dropped = (mask)(((bits >> (16 * (q % 2))) & 0xFFFFu) < threshold);
+            uint8_t *losers = winners ? winners + at : 0;
             if (at + LANES <= count)
-                keep(from + at, to + at, dropped, scale, LANES);
+                keep(from + at, to + at, losers, dropped, scale, LANES);
             else if (at < count)
-                keep(from + at, to + at, dropped, scale, count - at);
+                keep(from + at, to + at, losers, dropped, scale, count - at);
         }
     }
 }

@@ -10,7 +10,7 @@ import ctypes
 import os
 import sysconfig
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -36,7 +36,7 @@ _ARGUMENTS: dict[str, list[Any]] = {
     "conv_dense": [*[_POINTER] * 7, *[_INTEGER] * 2, *_SHAPE],
     "conv_dense_gradients": [*[_POINTER] * 10, *[_INTEGER] * 2, *_SHAPE],
     "dropout": [
-        *[_POINTER] * 2,
+        *[_POINTER] * 3,
         _INTEGER,
         ctypes.c_uint32,
         ctypes.c_float,
@@ -80,6 +80,30 @@ def best_library() -> ctypes.CDLL | None:
 LIBRARY = best_library()
 
 
+class Drop(NamedTuple):
+    """Which values dropout makes 0: the same places of any values, and the gradient's.
+
+    Args:
+        rate: the fraction of them, from 0 to below 1.
+        seed: the key of the generator, 0 to 2³²-1.
+        draw: which draw with this seed, 0 to 2³²-1.
+    """
+
+    rate: float
+    seed: int
+    draw: int
+
+    @property
+    def threshold(self) -> int:
+        """The rate in ``DROPOUT_STEPS``."""
+        return min(round(self.rate * DROPOUT_STEPS), DROPOUT_STEPS - 1)
+
+    @property
+    def scale(self) -> float:
+        """By what the others are multiplied, to make up."""
+        return DROPOUT_STEPS / (DROPOUT_STEPS - self.threshold)
+
+
 def conv_relu(images: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     """Return the maps of a convolution with bias and ReLU, "valid", with stride 1.
 
@@ -97,9 +121,11 @@ def conv_relu(images: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor) ->
     return result
 
 
-def conv_relu_pool(images: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    """Return ``conv_relu``'s maps after 2×2 max pooling, "valid", with stride 2."""
-    result: torch.Tensor = _ConvReluPool.apply(images, kernel, bias)  # type: ignore[no-untyped-call]
+def conv_relu_pool(
+    images: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor, drop: Drop | None = None
+) -> torch.Tensor:
+    """Return ``conv_relu``'s maps after 2×2 max pooling, "valid", with stride 2, and dropout."""
+    result: torch.Tensor = _ConvReluPool.apply(images, kernel, bias, drop)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -129,18 +155,9 @@ def conv_dense(
     return result
 
 
-def dropout(values: torch.Tensor, rate: float, seed: int, draw: int) -> torch.Tensor:
-    """Return ``values`` with a fraction ``rate`` of them 0 and the others scaled up to make up.
-
-    The same ``seed`` and ``draw`` (0 to 2³²-1 each) drop the same places of any ``values``.
-
-    Args:
-        values: float32, of any shape.
-        rate: from 0 to below 1.
-        seed: the key of the generator.
-        draw: which draw with this seed.
-    """
-    result: torch.Tensor = _Dropout.apply(values, rate, seed, draw)  # type: ignore[no-untyped-call]
+def dropout(values: torch.Tensor, drop: Drop) -> torch.Tensor:
+    """Return ``values``, float32 of any shape, with some of them 0 and the others scaled up."""
+    result: torch.Tensor = _Dropout.apply(values, drop)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -186,19 +203,24 @@ class _ConvRelu(torch.autograd.Function):
 
 class _ConvReluPool(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, images: Any, kernel: Any, bias: Any) -> Any:
+    def forward(ctx: Any, images: Any, kernel: Any, bias: Any, drop: Drop | None) -> Any:
         images, kernel = images.contiguous(), kernel.contiguous()
         ctx.shape = n, height, width, size, filters = _shape(images, kernel)
         pooled = torch.empty((n, (height - size + 1) // 2, (width - size + 1) // 2, filters))
         winners = torch.empty(pooled.shape, dtype=torch.uint8)
         _call("conv_relu_pool", images, kernel, bias.contiguous(), pooled, winners, *ctx.shape)
+        if drop:
+            _drop(pooled, pooled, winners, drop)
+        ctx.scale = drop.scale if drop else 1.0
         ctx.save_for_backward(images, winners)
         return pooled
 
     @staticmethod
     def backward(ctx: Any, gradient: Any) -> Any:
         images, winners = ctx.saved_tensors
-        return _gradients("conv_relu_pool_gradients", images, winners, gradient, ctx.shape)
+        found = _gradients("conv_relu_pool_gradients", images, winners, gradient, ctx.shape)
+        _, of_kernel, of_bias = found
+        return None, of_kernel * ctx.scale, of_bias * ctx.scale, None
 
 
 class _ConvDense(torch.autograd.Function):
@@ -231,18 +253,22 @@ class _ConvDense(torch.autograd.Function):
 
 class _Dropout(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, values: Any, rate: float, seed: int, draw: int) -> Any:
-        threshold = min(round(rate * DROPOUT_STEPS), DROPOUT_STEPS - 1)
-        ctx.drawn = threshold, DROPOUT_STEPS / (DROPOUT_STEPS - threshold), seed, draw
-        return _drop(values, *ctx.drawn)
+    def forward(ctx: Any, values: Any, drop: Drop) -> Any:
+        ctx.drop = drop
+        values = values.contiguous()
+        return _drop(values, torch.empty_like(values), None, drop)
 
     @staticmethod
     def backward(ctx: Any, gradient: Any) -> Any:
-        return _drop(gradient, *ctx.drawn), None, None, None
+        gradient = gradient.contiguous()
+        return _drop(gradient, torch.empty_like(gradient), None, ctx.drop), None
 
 
-def _drop(values: torch.Tensor, threshold: int, scale: float, seed: int, draw: int) -> torch.Tensor:
-    values = values.contiguous()
-    result = torch.empty_like(values)
-    _call("dropout", values, result, values.numel(), threshold, scale, seed, draw)
+def _drop(
+    values: torch.Tensor, result: torch.Tensor, winners: torch.Tensor | None, drop: Drop
+) -> torch.Tensor:
+    _, seed, draw = drop
+    _call(
+        "dropout", values, result, winners, values.numel(), drop.threshold, drop.scale, seed, draw
+    )
     return result

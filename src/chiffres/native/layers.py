@@ -34,7 +34,7 @@ def lower(model: keras.Sequential, training: bool) -> list[Operation]:
     Raises:
         NotLowered: a layer, or one of its options, has no such operation.
     """
-    layers = list(_flatten(model))
+    layers = [layer for layer in _flatten(model) if training or not _is_dropout(layer)]
     operations: list[Operation] = []
     inputs_only = True  # no weight before this layer, so nothing needs its input's gradient
     while layers:
@@ -185,18 +185,19 @@ def _batch_normalization(layer: Any, training: bool) -> list[Operation]:
 
 
 def _dropout(layer: Any, training: bool) -> list[Operation]:
-    if not training or layer.rate == 0:
+    if layer.rate == 0:
         return []
     if kernels.LIBRARY is None:
         return [lambda x: keras.random.dropout(x, layer.rate, seed=layer.seed_generator)]
+    return [lambda x: kernels.dropout(x, _draw(layer))]
+
+
+def _draw(layer: Any) -> kernels.Drop:
+    """Return what a dropout layer drops next, and let its generator go on."""
     state = layer.seed_generator.state.value
-
-    def dropout(x: torch.Tensor) -> torch.Tensor:
-        seed, draw = (int(word) % 2**32 for word in state.tolist())
-        state[1] += 1
-        return kernels.dropout(x, layer.rate, seed, draw)
-
-    return [dropout]
+    seed, draw = (int(word) % 2**32 for word in state.tolist())
+    state[1] += 1
+    return kernels.Drop(layer.rate, seed, draw)
 
 
 def _flat(layer: Any, training: bool) -> list[Operation]:
@@ -249,8 +250,13 @@ def _first_convolution(layers: Sequence[Any]) -> tuple[list[Operation], int]:
             return product if offset is None else product + offset
 
         return [together, *after], 3 + pool
-    run = kernels.conv_relu_pool if pool else kernels.conv_relu
-    return [lambda x: run(x, kernel, bias)], 1 + pool
+    if not pool:
+        return [lambda x: kernels.conv_relu(x, kernel, bias)], 1
+    dropout = others[1] if _is_dropout(*others[1:2]) and others[1].rate > 0 else None
+    if not dropout:
+        return [lambda x: kernels.conv_relu_pool(x, kernel, bias)], 2
+    _lower(dropout, training=True)
+    return [lambda x: kernels.conv_relu_pool(x, kernel, bias, _draw(dropout))], 3
 
 
 def _is_single_channel(layer: Any) -> bool:
@@ -263,6 +269,10 @@ def _is_single_channel(layer: Any) -> bool:
         and layer.padding == "valid"
         and inspect.unwrap(layer.activation) is keras.activations.relu
     )
+
+
+def _is_dropout(layer: Any = None) -> bool:
+    return type(layer) is keras.layers.Dropout
 
 
 def _halves(layer: Any) -> bool:
