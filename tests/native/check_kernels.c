@@ -8,7 +8,8 @@
 #define SHAPE int64_t n, int64_t height, int64_t width, int64_t size, int64_t filters, int threads
 #define WITH_DENSE                                                                      \
     int64_t n, int64_t height, int64_t width, int64_t size, int64_t filters, int64_t pool, \
-        int64_t units, int threads
+        int64_t units, uint32_t threshold, float scale, uint32_t seed, uint32_t draw, \
+        int threads
 
 void conv_relu(const float *, const float *, const float *, float *, SHAPE);
 void conv_relu_pool(const float *, const float *, const float *, float *, uint8_t *, SHAPE);
@@ -21,7 +22,7 @@ void conv_dense(const float *, const float *, const float *, const float *, cons
 void conv_dense_gradients(const float *, const float *, const float *, const float *, const float *,
                           const uint8_t *, const float *, const float *, float *, float *,
                           WITH_DENSE);
-void dropout(const float *, float *, uint8_t *, int64_t, uint32_t, float, uint32_t, uint32_t, int);
+void dropout(const float *, float *, int64_t, uint32_t, float, uint32_t, uint32_t, int);
 
 static float *floats(int64_t count) {
     float *made = malloc(4 * (size_t)count);
@@ -44,8 +45,7 @@ static void check(SHAPE) {
                    threads);
     conv_relu_pool_gradients(images, winners, gradients, partial, n, height, width, size, filters,
                              threads);
-    dropout(maps, gradients, 0, area, 13107, 1.25f, 1, 2, threads);
-    dropout(pooled, pooled, winners, pool, 13107, 1.25f, 1, 2, threads);
+    dropout(maps, gradients, area, 13107, 1.25f, 1, 2, threads);
     free(images), free(weights), free(bias), free(maps), free(pooled), free(gradients);
     free(partial), free(winners);
 }
@@ -63,10 +63,10 @@ static void check_dense(WITH_DENSE) {
     for (int64_t i = 0; i < n * height * width; i++) images[i] *= rand() % 9 == 0;
     find_active(images, flat, active, n, height, width, size, pool, threads);
     conv_dense(images, flat, weights, bias, dense, active, outputs, n, height, width, size, filters,
-               pool, units, threads);
+               pool, units, threshold, scale, seed, draw, threads);
     conv_dense_gradients(images, flat, weights, bias, dense, active, gradients, summed,
                          dense_gradients, partial, n, height, width, size, filters, pool, units,
-                         threads);
+                         threshold, scale, seed, draw, threads);
     free(images), free(flat), free(weights), free(bias), free(dense), free(dense_gradients);
     free(outputs), free(gradients), free(summed), free(partial), free(active);
 }
@@ -83,8 +83,9 @@ int main(void) {
             for (int64_t size = 1; size <= 7; size += 2)
                 for (int64_t pool = 0; pool <= 1; pool++)
                     check_dense(batches[b] + 64 * (b % 2), size + 2, size + 5, size, 16 * (b + 1),
-                                pool, 48 * (b % 2) + 16 * b + 16, threads);
-    check_dense(2, 5, 5, 3, 64, 0, 1024, 2);
+                                pool, 48 * (b % 2) + 16 * b + 16, 20000 * (b / 2), 1.4f, 5, 6,
+                                threads);
+    check_dense(2, 5, 5, 3, 64, 0, 1024, 0, 1, 0, 0, 2);
     puts("checked");
     return 0;
 }

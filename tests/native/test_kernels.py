@@ -98,8 +98,8 @@ def test_any_number_of_threads_gives_the_same_bits(
 
 
 @st.composite
-def flattened(draw: st.DrawFn) -> tuple[list[Array], bool]:
-    """Draw images on a background, sizes ``conv_dense`` takes, and whether to pool."""
+def flattened(draw: st.DrawFn) -> tuple[list[Array], bool, kernels.Drop]:
+    """Draw images on a background, sizes ``conv_dense`` takes, whether to pool, and dropout."""
     n, height, width, size, _ = draw(shapes())
     pool = draw(st.booleans())
     filters, units = 16 * draw(st.integers(1, 4)), 16 * draw(st.integers(1, 9))
@@ -110,16 +110,21 @@ def flattened(draw: st.DrawFn) -> tuple[list[Array], bool]:
     images[:, top:, left:] = inputs[0][:, top:, left:]
     area = (height - size + 1) // (1 + pool) * ((width - size + 1) // (1 + pool))
     dense = np.random.default_rng(1).normal(size=(area * filters, units)).astype("f4")
-    return [images, *inputs[1:], dense], pool
+    drop = draw(
+        st.sampled_from([kernels.KEEP_ALL, kernels.Drop(0.3, 7, 2), kernels.Drop(0.9, 1, 0)])
+    )
+    return [images, *inputs[1:], dense], pool, drop
 
 
-def apply_dense(inputs: list[Array], pool: bool) -> list[Array]:
+def apply_dense(
+    inputs: list[Array], pool: bool, drop: kernels.Drop = kernels.KEEP_ALL
+) -> list[Array]:
     """Return the outputs and, for a random gradient of them, the three it makes."""
     images, weights, bias, dense = [torch.tensor(each) for each in inputs]
     parameters = weights.unsqueeze(2), bias, dense
     for each in parameters:
         each.requires_grad_()
-    output = kernels.conv_dense(images.unsqueeze(-1), *parameters, pool)
+    output = kernels.conv_dense(images.unsqueeze(-1), *parameters, pool, drop)
     gradient = torch.tensor(gradient_of(tuple(output.shape)))
     kernel, *others = torch.autograd.grad(output, parameters, gradient)
     return [output.detach().numpy(), kernel.squeeze(2).numpy(), *(each.numpy() for each in others)]
@@ -132,28 +137,37 @@ def apply_dense(inputs: list[Array], pool: bool) -> list[Array]:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_flattened_maps_times_a_dense_layer_are_the_references(
-    native: ctypes.CDLL, drawn_inputs: tuple[list[Array], bool]
+    native: ctypes.CDLL, drawn_inputs: tuple[list[Array], bool, kernels.Drop]
 ) -> None:
-    inputs, pool = drawn_inputs
+    inputs, pool, drop = drawn_inputs
     images, weights, bias, dense = [each.astype("f8") for each in inputs]
-    output, _ = reference.conv_dense(images, weights, bias, dense, pool)
+    filters = weights.shape[-1]
+    threshold, _, seed, draw = drop.arguments
+    factors = reference.factors(len(images), len(dense) // filters, filters, threshold, seed, draw)
+    output, _ = reference.conv_dense(images, weights, bias, dense, pool, factors)
     gradients = reference.conv_dense_gradients(
-        images, weights, bias, dense, pool, gradient_of(output.shape)
+        images, weights, bias, dense, pool, factors, gradient_of(output.shape)
     )
-    for found, wanted in zip(apply_dense(inputs, pool), [output, *gradients], strict=True):
+    for found, wanted in zip(apply_dense(inputs, pool, drop), [output, *gradients], strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 * (1 + abs(wanted).max()))
 
 
 @pytest.mark.parametrize("pool", [False, True])
+@pytest.mark.parametrize("drop", [kernels.KEEP_ALL, kernels.Drop(0.3, 1, 2)])
 @pytest.mark.parametrize("n", [1, 3, 128])
 def test_any_number_of_threads_gives_the_same_bits_before_a_dense_layer(
-    native: ctypes.CDLL, threads: int, pool: bool, n: int, monkeypatch: pytest.MonkeyPatch
+    native: ctypes.CDLL,
+    threads: int,
+    pool: bool,
+    drop: kernels.Drop,
+    n: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     area = 169 if pool else 676
     inputs = [*drawn((n, 28, 28, 3, 32)), gradient_of((area * 32, 64))]
-    found = apply_dense(inputs, pool)
+    found = apply_dense(inputs, pool, drop)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    for bits, wanted in zip(found, apply_dense(inputs, pool), strict=True):
+    for bits, wanted in zip(found, apply_dense(inputs, pool, drop), strict=True):
         np.testing.assert_array_equal(bits, wanted)
 
 
@@ -168,7 +182,9 @@ def test_only_windows_with_another_pixel_than_the_background_are_active(
     tensors = torch.tensor(images), flat, active
     native.find_active(*[each.data_ptr() for each in tensors], 2, 9, 11, 3, int(pool), 2)
     dense = np.zeros((active.shape[1], 16))
-    _, wanted = reference.conv_dense(images, np.zeros((3, 3, 1)), np.zeros(1), dense, pool)
+    _, wanted = reference.conv_dense(
+        images, np.zeros((3, 3, 1)), np.zeros(1), dense, pool, np.ones(1)
+    )
     np.testing.assert_array_equal(active.numpy(), wanted.reshape(2, -1))
     assert 0 < active.sum() < 10
 
@@ -209,29 +225,6 @@ def test_dropout_keeps_what_the_reference_keeps(
     np.testing.assert_allclose(output.detach().numpy(), np.arange(1, count + 1) * scale, rtol=1e-6)
     (gradient,) = torch.autograd.grad(output.sum(), values)
     np.testing.assert_allclose(gradient.numpy(), scale, rtol=1e-6)
-
-
-@given(shape=shapes())
-@settings(
-    max_examples=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-def test_dropout_after_pooling_is_that_of_the_pooled_maps(
-    native: ctypes.CDLL, shape: tuple[int, int, int, int, int]
-) -> None:
-    images, weights, bias = (torch.tensor(each) for each in drawn(shape))
-    parameters = [weights.unsqueeze(2).requires_grad_(), bias.requires_grad_()]
-    inputs, drop = [images.unsqueeze(-1), *parameters], kernels.Drop(0.3, 7, 2)
-    found = []
-    for output in (
-        kernels.conv_relu_pool(inputs[0], inputs[1], inputs[2], drop),
-        kernels.dropout(kernels.conv_relu_pool(inputs[0], inputs[1], inputs[2]), drop),
-    ):
-        gradient = torch.tensor(gradient_of(tuple(output.shape)))
-        found.append([output.detach(), *torch.autograd.grad(output, parameters, gradient)])
-    for one, other in zip(*found, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-4)
 
 
 def test_dropout_keeps_the_mean_and_draws_anew() -> None:

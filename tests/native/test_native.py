@@ -183,7 +183,7 @@ def test_the_labs_models_give_the_outputs_of_plain_keras(name: str, scale: Any) 
 def test_the_first_convolution_is_a_c_kernel_where_they_were_built() -> None:
     if kernels.LIBRARY is None:
         pytest.skip("the C kernels were not built, or are turned off")
-    assert len(lower(build_model("conv-dropout", "unit"), True)) == 8
+    assert len(lower(build_model("conv-dropout", "unit"), True)) == 6
     assert len(lower(build_model("conv-pool", "unit"), True)) == 5  # with the dense layer
     bare = keras.Sequential([keras.Input((9, 9, 1)), layers.Conv2D(3, 3), layers.Flatten()])
     assert len(lower(bare, True)) == 2

@@ -271,50 +271,161 @@ EXPORT void conv_relu_pool_gradients(const float *images, const uint8_t *winners
     }
 }
 
+/* Philox4x32-10, the counter-based generator of Salmon et al., "Parallel random numbers: as easy
+ * as 1, 2, 3" (SC 2011), for LANES counters at a time. */
+INLINE void philox(uint32_t c[4][LANES], uint32_t key0, uint32_t key1) {
+    for (int round = 0; round < 10; round++) {
+        uint32_t high0[LANES], low0[LANES], high2[LANES], low2[LANES];
+        for (int l = 0; l < LANES; l++) {
+            const uint64_t product = (uint64_t)0xD2511F53u * c[0][l];
+            high0[l] = (uint32_t)(product >> 32);
+            low0[l] = (uint32_t)product;
+        }
+        for (int l = 0; l < LANES; l++) {
+            const uint64_t product = (uint64_t)0xCD9E8D57u * c[2][l];
+            high2[l] = (uint32_t)(product >> 32);
+            low2[l] = (uint32_t)product;
+        }
+        for (int l = 0; l < LANES; l++) {
+            c[0][l] = high2[l] ^ c[1][l] ^ key0;
+            c[1][l] = low2[l];
+            c[2][l] = high0[l] ^ c[3][l] ^ key1;
+            c[3][l] = low0[l];
+        }
+        key0 += 0x9E3779B9u;
+        key1 += 0xBB67AE85u;
+    }
+}
+
+/* Which values dropout makes 0: those whose 16 random bits are below `threshold`. The others are
+ * multiplied by `scale`. */
+typedef struct {
+    uint32_t threshold, seed, draw;
+    float scale;
+} drop;
+
+/* Which is decided by seed, draw and the value's index alone, so the gradient goes the same way.
+ * Group g, of 128 values, uses the counters (16 g + k, 0, draw, 0) for k from 0 to 15; value
+ * 16 q + k of the group, the 16 bits from 16 q on of block k. This is for the LANES counters from
+ * `first` on, a multiple of LANES; `dropped[q]` is for the values from `index_of(first)` + 16 q. */
+INLINE void draw_of(drop d, int64_t first, mask dropped[8]) {
+    uint32_t c[4][LANES];
+    for (int l = 0; l < LANES; l++) {
+        c[0][l] = (uint32_t)(first + l);
+        c[1][l] = (uint32_t)((first + l) >> 32);
+        c[2][l] = d.draw;
+        c[3][l] = 0;
+    }
+    philox(c, d.seed, 0);
+    for (int q = 0; q < 8; q++) {
+        words bits;
+        memcpy(&bits, c[q / 2], sizeof bits);
+        dropped[q] = (mask)(((bits >> (16 * (q % 2))) & 0xFFFFu) < d.threshold);
+    }
+}
+
+INLINE int64_t index_of(int64_t counter) {
+    return counter / COUNTERS * 8 * COUNTERS + counter % COUNTERS;
+}
+
+/* Write `from` (count) to `to`, with dropout. */
+EXPORT void dropout(const float *from, float *to, int64_t count, uint32_t threshold, float scale,
+                    uint32_t seed, uint32_t draw, int threads) {
+    const drop d = {threshold, seed, draw, scale};
+    const vector zero = {0};
+    const int64_t blocks = (count + 8 * COUNTERS - 1) / (8 * COUNTERS) * (COUNTERS / LANES);
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t block = 0; block < blocks; block++) {
+        mask dropped[8];
+        draw_of(d, block * LANES, dropped);
+        for (int q = 0; q < 8; q++) {
+            const int64_t at = index_of(block * LANES) + q * COUNTERS;
+            const int64_t lanes = smaller(LANES, count - at);
+            if (lanes == LANES)
+                store(to + at, where(dropped[q], zero, load(from + at, LANES) * scale), LANES);
+            else if (lanes > 0)
+                store(to + at, where(dropped[q], zero, load(from + at, lanes) * scale), lanes);
+        }
+    }
+}
+
 /* ---- Flattened maps times a dense layer's kernel, without the maps ----
  *
  * Most of a digit is background, where every map has one value. So per position the background is
  * multiplied once, for all images, and besides it only the images whose window is not flat: the
  * sums are the dense layer's own, in another order. The maps of a position are made where they
- * are used, and never written to memory. */
+ * are used, and never written to memory.
+ *
+ * Dropout in between leaves every image a background of its own, so then all images are
+ * multiplied. The values of image k at position p are dropped as those from index
+ * (p * (n rounded up to TILE) + k) * filters on. */
 
 typedef struct {
     int64_t count, count_up; /* rows, the background's included; up to a multiple of ROWS */
     int64_t images;          /* that were looked at */
-    int with_background;
+    int last, with_background; /* whether it is the position's last; and ends with the background */
     const float *corner[TILE]; /* of each row's window */
     int64_t image[TILE];       /* whose row it is; n: the background's */
+    uint8_t is_flat[TILE];
 } tile;
 
-/* The next rows of a position: up to TILE of them, the background's last. */
-INLINE void fill(tile *t, shape s, const float *images, const float *flat, const uint8_t *active,
-                 int64_t position) {
+/* The next rows of a position, up to TILE of them: with dropout all images, without it the active
+ * ones and, last, the background. */
+INLINE void fill(tile *t, shape s, int dropping, const float *images, const float *flat,
+                 const uint8_t *active, int64_t position) {
     const int64_t columns = columns_of(s), cells = rows_of(s) * columns;
     const int64_t corner = (position / columns * s.width + position % columns) << s.pool;
     t->count = 0;
     for (; t->images < s.n && t->count < TILE; t->images++) {
+        const uint8_t is_active = active[t->images * cells + position];
         t->corner[t->count] = images + t->images * s.height * s.width + corner;
         t->image[t->count] = t->images;
-        t->count += active[t->images * cells + position];
+        t->is_flat[t->count] = !is_active;
+        t->count += dropping || is_active;
     }
-    t->with_background = t->count < TILE;
+    t->with_background = !dropping && t->count < TILE;
     if (t->with_background) {
         t->corner[t->count] = flat;
+        t->is_flat[t->count] = 1;
         t->image[t->count++] = s.n;
     }
+    t->last = dropping ? t->images == s.n : t->with_background;
     t->count_up = (t->count + ROWS - 1) / ROWS * ROWS;
 }
 
-/* The maps of a tile's rows (count, filters), and which pixels won. */
-INLINE void values_of(const tile *t, shape s, const float *weights, const float *bias, float *x,
-                      mask *winners) {
+/* The maps of the windows at `corners` (count, filters), and which pixels won; those that are flat
+ * are copied from `background`, if it is there. */
+INLINE void values_of(shape s, int64_t count, const float *const *corners, const uint8_t *is_flat,
+                      const float *weights, const float *bias, const float *background,
+                      const mask *background_winners, float *x, mask *winners) {
     for (int64_t f = 0; f < s.filters; f += LANES) {
         vector w[MAX_SIZE * MAX_SIZE];
         load_weights(w, weights + f, s, LANES);
-        for (int64_t r = 0; r < t->count; r++) {
+        for (int64_t r = 0; r < count; r++) {
             mask *winner = winners + (r * s.filters + f) / LANES;
-            vector value = value_of(s, t->corner[r], w, load(bias + f, LANES), winner);
+            vector value;
+            if (background && is_flat[r]) {
+                value = load(background + f, LANES);
+                *winner = background_winners[f / LANES];
+            } else {
+                value = value_of(s, corners[r], w, load(bias + f, LANES), winner);
+            }
             store(x + r * s.filters + f, value, LANES);
+        }
+    }
+}
+
+/* Dropout on a tile's values, from index `first` on. Those that are dropped have no winner. */
+INLINE void drop_values(drop d, int64_t count, int64_t first, float *x, mask *winners) {
+    const vector zero = {0};
+    for (int64_t k = 0; index_of(k) < count; k += LANES) {
+        mask dropped[8];
+        draw_of(d, first / 8 + k, dropped);
+        for (int q = 0; q < 8; q++) {
+            const int64_t at = index_of(k) + q * COUNTERS;
+            if (at >= count) break;
+            store(x + at, where(dropped[q], zero, load(x + at, LANES) * d.scale), LANES);
+            winners[at / LANES] = (winners[at / LANES] & ~dropped[q]) | (NO_WINNER & dropped[q]);
         }
     }
 }
@@ -369,61 +480,81 @@ INLINE void transpose(const float *from, int64_t rows, int64_t columns, int64_t 
         }
 }
 
-INLINE void conv_dense_of(shape s, const float *images, const float *flat, const float *weights,
-                          const float *bias, const float *dense, const uint8_t *active,
-                          float *partial, int part) {
-    const int64_t cells = rows_of(s) * columns_of(s);
-    float *outputs = partial + part * (s.n + 1) * s.units;
-    float background[MAX_FILTERS], x[TILE * MAX_FILTERS], y[TILE * UNITS];
-    mask winners[TILE * MAX_FILTERS / LANES];
-    const tile one = {.count = 1, .corner = {flat}};
-    values_of(&one, s, weights, bias, background, winners);
-    memset(outputs, 0, sizeof(float) * (size_t)((s.n + 1) * s.units));
-    for (int64_t p = cells * part / PARTS; p < cells * (part + 1) / PARTS; p++) {
-        tile t = {0};
-        while (!t.with_background) {
-            fill(&t, s, images, flat, active, p);
-            values_of(&t, s, weights, bias, x, winners);
-            for (int64_t r = 0; r < t.count - t.with_background; r++)
-                for (int64_t f = 0; f < s.filters; f++) x[r * s.filters + f] -= background[f];
-            for (int64_t u = 0; u < s.units; u += UNITS) {
-                const int64_t units = smaller(UNITS, s.units - u);
-                memset(y, 0, sizeof(float) * UNITS * (size_t)t.count_up);
-                multiply(t.count, s.filters, units, x, s.filters, 1,
-                         dense + p * s.filters * s.units + u, s.units, y, UNITS);
-                for (int64_t r = 0; r < t.count; r++)
-                    for (int64_t v = 0; v < units; v++)
-                        outputs[t.image[r] * s.units + u + v] += y[r * UNITS + v];
-            }
-        }
-    }
+/* What both ways start from: the background's maps and, per tile, those of its rows. */
+typedef struct {
+    float background[MAX_FILTERS], x[TILE * MAX_FILTERS];
+    mask background_winners[MAX_FILTERS / LANES], winners[TILE * MAX_FILTERS / LANES];
+    tile t;
+} flattened;
+
+INLINE void start(flattened *m, shape s, const float *flat, const float *weights,
+                  const float *bias) {
+    values_of(s, 1, &flat, 0, weights, bias, 0, 0, m->background, m->background_winners);
 }
 
-INLINE void conv_dense_gradients_of(shape s, const float *images, const float *flat,
+INLINE void next(flattened *m, shape s, drop d, const float *images, const float *flat,
+                 const float *weights, const float *bias, const uint8_t *active,
+                 int64_t position) {
+    const int64_t tiles = (s.n + TILE - 1) / TILE, before = m->t.images / TILE;
+    fill(&m->t, s, d.threshold > 0, images, flat, active, position);
+    values_of(s, m->t.count, m->t.corner, m->t.is_flat, weights, bias, m->background,
+              m->background_winners, m->x, m->winners);
+    if (d.threshold > 0)
+        drop_values(d, m->t.count * s.filters, (position * tiles + before) * TILE * s.filters,
+                    m->x, m->winners);
+}
+
+INLINE void conv_dense_of(shape s, drop d, const float *images, const float *flat,
+                          const float *weights, const float *bias, const float *dense,
+                          const uint8_t *active, float *partial, int part) {
+    const int64_t cells = rows_of(s) * columns_of(s);
+    float *outputs = partial + part * (s.n + 1) * s.units;
+    float y[TILE * UNITS];
+    flattened m;
+    start(&m, s, flat, weights, bias);
+    memset(outputs, 0, sizeof(float) * (size_t)((s.n + 1) * s.units));
+    for (int64_t p = cells * part / PARTS; p < cells * (part + 1) / PARTS; p++)
+        for (m.t = (tile){0}; !m.t.last;) {
+            next(&m, s, d, images, flat, weights, bias, active, p);
+            for (int64_t r = 0; d.threshold == 0 && r < m.t.count - m.t.with_background; r++)
+                for (int64_t f = 0; f < s.filters; f++) m.x[r * s.filters + f] -= m.background[f];
+            for (int64_t u = 0; u < s.units; u += UNITS) {
+                const int64_t units = smaller(UNITS, s.units - u);
+                memset(y, 0, sizeof(float) * UNITS * (size_t)m.t.count_up);
+                multiply(m.t.count, s.filters, units, m.x, s.filters, 1,
+                         dense + p * s.filters * s.units + u, s.units, y, UNITS);
+                for (int64_t r = 0; r < m.t.count; r++)
+                    for (int64_t v = 0; v < units; v++)
+                        outputs[m.t.image[r] * s.units + u + v] += y[r * UNITS + v];
+            }
+        }
+}
+
+INLINE void conv_dense_gradients_of(shape s, drop d, const float *images, const float *flat,
                                     const float *weights, const float *bias, const float *dense,
                                     const uint8_t *active, const float *gradients,
                                     const float *summed, float *dense_gradients, float *partial,
                                     int part) {
     const int64_t cells = rows_of(s) * columns_of(s), area = s.filters * s.units;
     const int64_t taps = s.size * s.size + 1;
-    float x[TILE * MAX_FILTERS], g[TILE * UNITS], back[TILE * MAX_FILTERS];
+    const vector zero = {0};
+    float g[TILE * UNITS], back[TILE * MAX_FILTERS];
     float transposed[UNITS * MAX_FILTERS], rest[MAX_UNITS];
-    mask winners[TILE * MAX_FILTERS / LANES];
     vector sums[MAX_FILTERS / LANES][MAX_SIZE * MAX_SIZE + 1] = {{{0}}};
+    vector of_flat[MAX_FILTERS / LANES] = {{0}};
+    flattened m;
+    start(&m, s, flat, weights, bias);
     for (int64_t p = cells * part / PARTS; p < cells * (part + 1) / PARTS; p++) {
-        tile t = {0};
         memset(dense_gradients + p * area, 0, sizeof(float) * (size_t)area);
         memcpy(rest, summed, sizeof(float) * (size_t)s.units);
-        while (!t.with_background) {
-            fill(&t, s, images, flat, active, p);
-            values_of(&t, s, weights, bias, x, winners);
-            memset(back, 0, sizeof(float) * (size_t)(t.count_up * s.filters));
+        for (m.t = (tile){0}; !m.t.last;) {
+            next(&m, s, d, images, flat, weights, bias, active, p);
+            memset(back, 0, sizeof(float) * (size_t)(m.t.count_up * s.filters));
             for (int64_t u = 0; u < s.units; u += UNITS) {
                 const int64_t units = smaller(UNITS, s.units - u);
-                const float *here = dense + p * area + u;
-                for (int64_t r = 0; r < t.count; r++) {
-                    const int of_image = t.image[r] < s.n;
-                    const float *row = of_image ? gradients + t.image[r] * s.units : rest;
+                for (int64_t r = 0; r < m.t.count; r++) {
+                    const int of_image = m.t.image[r] < s.n;
+                    const float *row = of_image ? gradients + m.t.image[r] * s.units : rest;
                     for (int64_t v = 0; v < units; v += LANES) {
                         const vector gradient = load(row + u + v, LANES);
                         store(g + r * UNITS + v, gradient, LANES);
@@ -431,21 +562,28 @@ INLINE void conv_dense_gradients_of(shape s, const float *images, const float *f
                             store(rest + u + v, load(rest + u + v, LANES) - gradient, LANES);
                     }
                 }
-                multiply(s.filters, t.count, units, x, 1, s.filters, g, UNITS,
+                multiply(s.filters, m.t.count, units, m.x, 1, s.filters, g, UNITS,
                          dense_gradients + p * area + u, s.units);
-                transpose(here, s.filters, units, s.units, transposed);
-                multiply(t.count, units, s.filters, g, UNITS, 1, transposed, s.filters, back,
+                transpose(dense + p * area + u, s.filters, units, s.units, transposed);
+                multiply(m.t.count, units, s.filters, g, UNITS, 1, transposed, s.filters, back,
                          s.filters);
             }
             for (int64_t f = 0; f < s.filters; f += LANES)
-                for (int64_t r = 0; r < t.count; r++)
-                    add_winners(s, t.corner[r], winners[(r * s.filters + f) / LANES],
-                                load(back + r * s.filters + f, LANES), sums[f / LANES]);
+                for (int64_t r = 0; r < m.t.count; r++) {
+                    const mask winner = m.winners[(r * s.filters + f) / LANES];
+                    const vector gradient = load(back + r * s.filters + f, LANES) * d.scale;
+                    if (m.t.is_flat[r])
+                        of_flat[f / LANES] += where(winner == NO_WINNER, zero, gradient);
+                    else
+                        add_winners(s, m.t.corner[r], winner, gradient, sums[f / LANES]);
+                }
         }
     }
-    for (int64_t f = 0; f < s.filters; f += LANES)
+    for (int64_t f = 0; f < s.filters; f += LANES) {
+        add_winners(s, flat, m.background_winners[f / LANES], of_flat[f / LANES], sums[f / LANES]);
         for (int64_t tap = 0; tap < taps; tap++)
             store(partial + (part * taps + tap) * s.filters + f, sums[f / LANES][tap], LANES);
+    }
 }
 
 /* Run `part_of` for each part of the positions. 3x3 kernels are compiled for themselves. */
@@ -455,12 +593,13 @@ INLINE void conv_dense_gradients_of(shape s, const float *images, const float *f
         const shape s3 = {n, height, width, 3, filters, 0, units};                   \
         const shape s3_pool = {n, height, width, 3, filters, 1, units};              \
         const shape s = {n, height, width, size, filters, pool, units};              \
+        const drop d = {threshold, seed, draw, scale};                               \
         if (size == 3 && !pool)                                                      \
-            part_of(s3, __VA_ARGS__, part);                                          \
+            part_of(s3, d, __VA_ARGS__, part);                                       \
         else if (size == 3)                                                          \
-            part_of(s3_pool, __VA_ARGS__, part);                                     \
+            part_of(s3_pool, d, __VA_ARGS__, part);                                  \
         else                                                                         \
-            part_of(s, __VA_ARGS__, part);                                           \
+            part_of(s, d, __VA_ARGS__, part);                                        \
     }
 
 /* Where the windows of `images` are not flat. */
@@ -485,11 +624,13 @@ EXPORT void find_active(const float *images, const float *flat, uint8_t *active,
 }
 
 /* Sum up the outputs, without the dense layer's bias, into partial (PARTS, n + 1, units): of the
- * images, less the background's, and of the background. */
+ * images, less the background's, and of the background. With dropout (a threshold above 0), those
+ * of the images, and zeros. */
 EXPORT void conv_dense(const float *images, const float *flat, const float *weights,
                        const float *bias, const float *dense, const uint8_t *active,
                        float *partial, int64_t n, int64_t height, int64_t width, int64_t size,
-                       int64_t filters, int64_t pool, int64_t units, int threads) {
+                       int64_t filters, int64_t pool, int64_t units, uint32_t threshold,
+                       float scale, uint32_t seed, uint32_t draw, int threads) {
     EACH_PART(conv_dense_of, images, flat, weights, bias, dense, active, partial)
 }
 
@@ -500,82 +641,10 @@ EXPORT void conv_dense_gradients(const float *images, const float *flat, const f
                                  const float *gradients, const float *summed,
                                  float *dense_gradients, float *partial, int64_t n, int64_t height,
                                  int64_t width, int64_t size, int64_t filters, int64_t pool,
-                                 int64_t units, int threads) {
+                                 int64_t units, uint32_t threshold, float scale, uint32_t seed,
+                                 uint32_t draw, int threads) {
     EACH_PART(conv_dense_gradients_of, images, flat, weights, bias, dense, active, gradients,
               summed, dense_gradients, partial)
-}
-
-/* Philox4x32-10, the counter-based generator of Salmon et al., "Parallel random numbers: as easy
- * as 1, 2, 3" (SC 2011), for LANES counters at a time. */
-INLINE void philox(uint32_t c[4][LANES], uint32_t key0, uint32_t key1) {
-    for (int round = 0; round < 10; round++) {
-        uint32_t high0[LANES], low0[LANES], high2[LANES], low2[LANES];
-        for (int l = 0; l < LANES; l++) {
-            const uint64_t product = (uint64_t)0xD2511F53u * c[0][l];
-            high0[l] = (uint32_t)(product >> 32);
-            low0[l] = (uint32_t)product;
-        }
-        for (int l = 0; l < LANES; l++) {
-            const uint64_t product = (uint64_t)0xCD9E8D57u * c[2][l];
-            high2[l] = (uint32_t)(product >> 32);
-            low2[l] = (uint32_t)product;
-        }
-        for (int l = 0; l < LANES; l++) {
-            c[0][l] = high2[l] ^ c[1][l] ^ key0;
-            c[1][l] = low2[l];
-            c[2][l] = high0[l] ^ c[3][l] ^ key1;
-            c[3][l] = low0[l];
-        }
-        key0 += 0x9E3779B9u;
-        key1 += 0xBB67AE85u;
-    }
-}
-
-INLINE void keep(const float *from, float *to, uint8_t *winners, mask dropped, float scale,
-                 int64_t lanes) {
-    const vector zero = {0};
-    store(to, where(dropped, zero, load(from, lanes) * scale), lanes);
-    if (winners) {
-        const bytes gone = __builtin_convertvector(dropped, bytes);
-        bytes which = {0};
-        memcpy(&which, winners, (size_t)lanes);
-        which = (which & ~gone) | (NO_WINNER & gone);
-        memcpy(winners, &which, (size_t)lanes);
-    }
-}
-
-/* Write `from` (count) to `to`, which may be the same, each value either times `scale` or, where
- * its 16 random bits are below `threshold`, as 0; `winners` of pooled maps, if there are any, lose
- * there. Which it is depends on seed, draw and the value's index alone, so the gradient goes the
- * same way. Group g, of 128 values, uses the counters (16 g + k, 0, draw, 0) for k from 0 to 15;
- * value 16 q + k of the group, the 16 bits from 16 q on of block k. */
-EXPORT void dropout(const float *from, float *to, uint8_t *winners, int64_t count,
-                    uint32_t threshold, float scale, uint32_t seed, uint32_t draw, int threads) {
-    const int64_t blocks = (count + 8 * COUNTERS - 1) / (8 * COUNTERS) * (COUNTERS / LANES);
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t block = 0; block < blocks; block++) {
-        const int64_t first = block * LANES; /* counter */
-        const int64_t start = first / COUNTERS * 8 * COUNTERS + first % COUNTERS;
-        uint32_t c[4][LANES];
-        for (int l = 0; l < LANES; l++) {
-            c[0][l] = (uint32_t)(first + l);
-            c[1][l] = (uint32_t)((first + l) >> 32);
-            c[2][l] = draw;
-            c[3][l] = 0;
-        }
-        philox(c, seed, 0);
-        for (int q = 0; q < 8; q++) {
-            const int64_t at = start + q * COUNTERS;
-            words bits;
-            memcpy(&bits, c[q / 2], sizeof bits);
-            const mask dropped = (mask)(((bits >> (16 * (q % 2))) & 0xFFFFu) < threshold);
-            uint8_t *losers = winners ? winners + at : 0;
-            if (at + LANES <= count)
-                keep(from + at, to + at, losers, dropped, scale, LANES);
-            else if (at < count)
-                keep(from + at, to + at, losers, dropped, scale, count - at);
-        }
-    }
 }
 
 /* 2: AVX-512, 1: AVX2 with FMA, 0: neither, or no x86. */

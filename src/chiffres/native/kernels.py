@@ -27,23 +27,16 @@ DROPOUT_STEPS = 2**16
 
 _POINTER, _INTEGER = ctypes.c_void_p, ctypes.c_int64
 _SHAPE = [*[_INTEGER] * 5, ctypes.c_int]
+_DROP = [ctypes.c_uint32, ctypes.c_float, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_int]
 _ARGUMENTS: dict[str, list[Any]] = {
     "conv_relu": [*[_POINTER] * 4, *_SHAPE],
     "conv_relu_pool": [*[_POINTER] * 5, *_SHAPE],
     "conv_relu_gradients": [*[_POINTER] * 4, *_SHAPE],
     "conv_relu_pool_gradients": [*[_POINTER] * 4, *_SHAPE],
     "find_active": [*[_POINTER] * 3, *_SHAPE],
-    "conv_dense": [*[_POINTER] * 7, *[_INTEGER] * 2, *_SHAPE],
-    "conv_dense_gradients": [*[_POINTER] * 10, *[_INTEGER] * 2, *_SHAPE],
-    "dropout": [
-        *[_POINTER] * 3,
-        _INTEGER,
-        ctypes.c_uint32,
-        ctypes.c_float,
-        ctypes.c_uint32,
-        ctypes.c_uint32,
-        ctypes.c_int,
-    ],
+    "conv_dense": [*[_POINTER] * 7, *[_INTEGER] * 7, *_DROP],
+    "conv_dense_gradients": [*[_POINTER] * 10, *[_INTEGER] * 7, *_DROP],
+    "dropout": [*[_POINTER] * 2, _INTEGER, *_DROP],
 }
 
 
@@ -94,14 +87,13 @@ class Drop(NamedTuple):
     draw: int
 
     @property
-    def threshold(self) -> int:
-        """The rate in ``DROPOUT_STEPS``."""
-        return min(round(self.rate * DROPOUT_STEPS), DROPOUT_STEPS - 1)
+    def arguments(self) -> tuple[int, float, int, int]:
+        """Threshold, scale, seed and draw of ``kernels.c``."""
+        threshold = min(round(self.rate * DROPOUT_STEPS), DROPOUT_STEPS - 1)
+        return threshold, DROPOUT_STEPS / (DROPOUT_STEPS - threshold), self.seed, self.draw
 
-    @property
-    def scale(self) -> float:
-        """By what the others are multiplied, to make up."""
-        return DROPOUT_STEPS / (DROPOUT_STEPS - self.threshold)
+
+KEEP_ALL = Drop(0.0, 0, 0)
 
 
 def conv_relu(images: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
@@ -121,11 +113,9 @@ def conv_relu(images: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor) ->
     return result
 
 
-def conv_relu_pool(
-    images: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor, drop: Drop | None = None
-) -> torch.Tensor:
-    """Return ``conv_relu``'s maps after 2×2 max pooling, "valid", with stride 2, and dropout."""
-    result: torch.Tensor = _ConvReluPool.apply(images, kernel, bias, drop)  # type: ignore[no-untyped-call]
+def conv_relu_pool(images: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """Return ``conv_relu``'s maps after 2×2 max pooling, "valid", with stride 2."""
+    result: torch.Tensor = _ConvReluPool.apply(images, kernel, bias)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -135,11 +125,16 @@ def takes(filters: int, units: int) -> bool:
 
 
 def conv_dense(
-    images: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor, dense: torch.Tensor, pool: bool
+    images: torch.Tensor,
+    kernel: torch.Tensor,
+    bias: torch.Tensor,
+    dense: torch.Tensor,
+    pool: bool,
+    drop: Drop = KEEP_ALL,
 ) -> torch.Tensor:
     """Return the maps of ``conv_relu``, or of ``conv_relu_pool``, flattened, times ``dense``.
 
-    Background, which is what the first pixel of all is, costs almost nothing.
+    Background, which is what the first pixel of all is, costs almost nothing without dropout.
 
     Args:
         images: ``(n, height, width, 1)`` float32, ``n`` at least 1.
@@ -147,11 +142,12 @@ def conv_dense(
         bias: ``(filters,)`` float32.
         dense: ``(values of all maps, units)`` float32; ``takes(filters, units)``.
         pool: whether the maps are those of ``conv_relu_pool``.
+        drop: what dropout makes 0 before ``dense``; ``kernels.c`` says which values these are.
 
     Returns:
         ``(n, units)`` float32.
     """
-    result: torch.Tensor = _ConvDense.apply(images, kernel, bias, dense, pool)  # type: ignore[no-untyped-call]
+    result: torch.Tensor = _ConvDense.apply(images, kernel, bias, dense, pool, drop)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -203,29 +199,26 @@ class _ConvRelu(torch.autograd.Function):
 
 class _ConvReluPool(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, images: Any, kernel: Any, bias: Any, drop: Drop | None) -> Any:
+    def forward(ctx: Any, images: Any, kernel: Any, bias: Any) -> Any:
         images, kernel = images.contiguous(), kernel.contiguous()
         ctx.shape = n, height, width, size, filters = _shape(images, kernel)
         pooled = torch.empty((n, (height - size + 1) // 2, (width - size + 1) // 2, filters))
         winners = torch.empty(pooled.shape, dtype=torch.uint8)
         _call("conv_relu_pool", images, kernel, bias.contiguous(), pooled, winners, *ctx.shape)
-        if drop:
-            _drop(pooled, pooled, winners, drop)
-        ctx.scale = drop.scale if drop else 1.0
         ctx.save_for_backward(images, winners)
         return pooled
 
     @staticmethod
     def backward(ctx: Any, gradient: Any) -> Any:
         images, winners = ctx.saved_tensors
-        found = _gradients("conv_relu_pool_gradients", images, winners, gradient, ctx.shape)
-        _, of_kernel, of_bias = found
-        return None, of_kernel * ctx.scale, of_bias * ctx.scale, None
+        return _gradients("conv_relu_pool_gradients", images, winners, gradient, ctx.shape)
 
 
 class _ConvDense(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, images: Any, kernel: Any, bias: Any, dense: Any, pool: bool) -> Any:
+    def forward(
+        ctx: Any, images: Any, kernel: Any, bias: Any, dense: Any, pool: bool, drop: Drop
+    ) -> Any:
         images, kernel, dense = images.contiguous(), kernel.contiguous(), dense.contiguous()
         n, height, width, size, filters = _shape(images, kernel)
         units = dense.shape[1]
@@ -233,9 +226,9 @@ class _ConvDense(torch.autograd.Function):
         active = torch.empty((n, len(dense) // filters), dtype=torch.uint8)
         _call("find_active", images, flat, active, n, height, width, size, int(pool))
         inputs = images, flat, kernel, bias.contiguous(), dense, active
-        ctx.shape = n, height, width, size, filters, int(pool), units
+        ctx.last = n, height, width, size, filters, int(pool), units, *drop.arguments
         partial = torch.empty((PARTS, n + 1, units))
-        _call("conv_dense", *inputs, partial, *ctx.shape)
+        _call("conv_dense", *inputs, partial, *ctx.last)
         ctx.save_for_backward(*inputs)
         summed = partial.sum(0)
         return summed[:-1] + summed[-1]
@@ -243,32 +236,28 @@ class _ConvDense(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Any) -> Any:
         inputs, gradient = ctx.saved_tensors, gradient.contiguous()
-        _, _, _, size, filters, _, _ = ctx.shape
-        dense_gradient = torch.empty_like(inputs[4])
+        _, _, kernel, _, dense, _ = inputs
+        size, _, _, filters = kernel.shape
+        dense_gradient = torch.empty_like(dense)
         partial = torch.empty((PARTS, size * size + 1, filters))
         outputs = gradient, gradient.sum(0), dense_gradient, partial
-        _call("conv_dense_gradients", *inputs, *outputs, *ctx.shape)
-        return *_summed(partial, size), dense_gradient, None
+        _call("conv_dense_gradients", *inputs, *outputs, *ctx.last)
+        return *_summed(partial, size), dense_gradient, None, None
 
 
 class _Dropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Any, drop: Drop) -> Any:
         ctx.drop = drop
-        values = values.contiguous()
-        return _drop(values, torch.empty_like(values), None, drop)
+        return _drop(values, drop)
 
     @staticmethod
     def backward(ctx: Any, gradient: Any) -> Any:
-        gradient = gradient.contiguous()
-        return _drop(gradient, torch.empty_like(gradient), None, ctx.drop), None
+        return _drop(gradient, ctx.drop), None
 
 
-def _drop(
-    values: torch.Tensor, result: torch.Tensor, winners: torch.Tensor | None, drop: Drop
-) -> torch.Tensor:
-    _, seed, draw = drop
-    _call(
-        "dropout", values, result, winners, values.numel(), drop.threshold, drop.scale, seed, draw
-    )
+def _drop(values: torch.Tensor, drop: Drop) -> torch.Tensor:
+    values = values.contiguous()
+    result = torch.empty_like(values)
+    _call("dropout", values, result, values.numel(), *drop.arguments)
     return result

@@ -240,23 +240,19 @@ def _first_convolution(layers: Sequence[Any]) -> tuple[list[Operation], int]:
     if bias is None:
         bias = torch.zeros(convolution.filters)
     pool = bool(others) and _halves(others[0])
-    dense = _flattened_into(others[pool:])
+    dropout, dense = _flattened_into(others[pool:])
     if dense and kernels.takes(convolution.filters, dense.units):
         after = _lower(dense, training=True)[1:]
         weights, offset = dense.kernel.value, _value(dense.bias)
 
         def together(x: torch.Tensor) -> torch.Tensor:
-            product = kernels.conv_dense(x, kernel, bias, weights, pool)
+            drop = _draw(dropout) if dropout else kernels.KEEP_ALL
+            product = kernels.conv_dense(x, kernel, bias, weights, pool, drop)
             return product if offset is None else product + offset
 
-        return [together, *after], 3 + pool
-    if not pool:
-        return [lambda x: kernels.conv_relu(x, kernel, bias)], 1
-    dropout = others[1] if _is_dropout(*others[1:2]) and others[1].rate > 0 else None
-    if not dropout:
-        return [lambda x: kernels.conv_relu_pool(x, kernel, bias)], 2
-    _lower(dropout, training=True)
-    return [lambda x: kernels.conv_relu_pool(x, kernel, bias, _draw(dropout))], 3
+        return [together, *after], 3 + pool + bool(dropout)
+    run = kernels.conv_relu_pool if pool else kernels.conv_relu
+    return [lambda x: run(x, kernel, bias)], 1 + pool
 
 
 def _is_single_channel(layer: Any) -> bool:
@@ -271,7 +267,7 @@ def _is_single_channel(layer: Any) -> bool:
     )
 
 
-def _is_dropout(layer: Any = None) -> bool:
+def _is_dropout(layer: Any) -> bool:
     return type(layer) is keras.layers.Dropout
 
 
@@ -282,10 +278,15 @@ def _halves(layer: Any) -> bool:
     )
 
 
-def _flattened_into(layers: Sequence[Any]) -> Any:
-    """Return the dense layer that takes flattened maps; None where ``layers`` begin otherwise."""
-    kinds = [type(layer) for layer in layers[:2]]
-    return layers[1] if kinds == [keras.layers.Flatten, keras.layers.Dense] else None
+def _flattened_into(layers: Sequence[Any]) -> tuple[Any, Any]:
+    """Return the dropout, if any, and the dense layer that flattened maps go to, if they do."""
+    kinds = [type(layer) for layer in layers[:3]]
+    if kinds[:2] == [keras.layers.Flatten, keras.layers.Dense]:
+        return None, layers[1]
+    if kinds == [keras.layers.Dropout, keras.layers.Flatten, keras.layers.Dense]:
+        _lower(layers[0], training=True)
+        return layers[0], layers[2]
+    return None, None
 
 
 def _value(variable: Any) -> torch.Tensor | None:

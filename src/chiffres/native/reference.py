@@ -12,6 +12,8 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 Array = npt.NDArray[Any]
+TILE = 64
+"""Images whose dropout is drawn together, as in ``kernels.c``."""
 NONE = 4
 """The winner where none of the four is above 0."""
 
@@ -58,31 +60,48 @@ def conv_relu_pool_gradients(
 
 
 def conv_dense(
-    images: Array, weights: Array, bias: Array, dense: Array, pool: bool
+    images: Array, weights: Array, bias: Array, dense: Array, pool: bool, factors: Array
 ) -> tuple[Array, Array]:
     """Return flattened maps, or pooled maps, times ``dense``, and which windows are not flat.
 
-    A window ``(n, rows, columns)`` is flat where all its pixels are the first pixel of all.
+    A window ``(n, rows, columns)`` is flat where all its pixels are the first pixel of all. The
+    flattened maps are first multiplied by ``factors``, which is what dropout does.
     """
     maps = conv_relu_pool(images, weights, bias)[0] if pool else conv_relu(images, weights, bias)
     step, side = 1 + pool, len(weights) + pool
     windows = sliding_window_view(images, (side, side), axis=(1, 2))[:, ::step, ::step]
     active = (windows != images[0, 0, 0]).any(axis=(3, 4))
-    return maps.reshape(len(maps), -1) @ dense, active
+    return (maps.reshape(len(maps), -1) * factors) @ dense, active
 
 
 def conv_dense_gradients(
-    images: Array, weights: Array, bias: Array, dense: Array, pool: bool, gradients: Array
+    images: Array,
+    weights: Array,
+    bias: Array,
+    dense: Array,
+    pool: bool,
+    factors: Array,
+    gradients: Array,
 ) -> tuple[Array, Array, Array]:
     """Return the gradients of weights, bias and ``dense`` from those ``(n, units)`` of outputs."""
     if pool:
-        kept, maps = reversed(conv_relu_pool(images, weights, bias))
+        maps, kept = conv_relu_pool(images, weights, bias)
     else:
         kept = maps = conv_relu(images, weights, bias)
-    back = (gradients @ dense.T).reshape(maps.shape)
+    back = ((gradients @ dense.T) * factors).reshape(maps.shape)
     of_maps = conv_relu_pool_gradients if pool else conv_relu_gradients
-    flattened = maps.reshape(len(maps), -1)
+    flattened = maps.reshape(len(maps), -1) * factors
     return *of_maps(images, kept, back, len(weights)), flattened.T @ gradients
+
+
+def factors(
+    n: int, positions: int, filters: int, threshold: int, seed: int, draw: int
+) -> npt.NDArray[np.float64]:
+    """Return what dropout multiplies flattened maps ``(n, positions * filters)`` by."""
+    rows = -(-n // TILE) * TILE
+    stay = kept(positions * rows * filters, threshold, seed, draw) / (1 - threshold / 2**16)
+    by_position = stay.reshape(positions, rows, filters)[:, :n]
+    return np.asarray(by_position.transpose(1, 0, 2).reshape(n, -1))
 
 
 def philox(counters: Array, key: tuple[int, int]) -> Array:
