@@ -40,7 +40,8 @@
 #define TILE 64      /* rows of flattened maps at a time */
 #define ROWS 4       /* of a block of a matrix product, whose sums stay in registers */
 #define VECTORS 4    /* its columns */
-#define UNITS 64     /* of the dense layer at a time */
+#define UNITS 64     /* of the dense layer at a time, backward; WIDE: forward */
+#define WIDE 128
 #define MAX_FILTERS 64
 #define MAX_UNITS 1024
 #define COUNTERS 16 /* of the generator: a group of them makes 8 * COUNTERS values */
@@ -361,73 +362,75 @@ EXPORT void dropout(const float *from, float *to, int64_t count, uint32_t thresh
  * (p * (n rounded up to TILE) + k) * filters on. */
 
 typedef struct {
-    int64_t count, count_up; /* rows, the background's included; up to a multiple of ROWS */
-    int64_t images;          /* that were looked at */
-    int last, with_background; /* whether it is the position's last; and ends with the background */
-    const float *corner[TILE]; /* of each row's window */
+    int64_t count, active;     /* rows; how many of them, the first ones, are not flat */
+    int64_t first, images;     /* the first image that was looked at, and where to go on */
+    int last;                  /* whether it is the position's last tile */
+    const float *corner[TILE]; /* of each active row's window */
     int64_t image[TILE];       /* whose row it is; n: the background's */
-    uint8_t is_flat[TILE];
 } tile;
 
-/* The next rows of a position, up to TILE of them: with dropout all images, without it the active
- * ones and, last, the background. */
-INLINE void fill(tile *t, shape s, int dropping, const float *images, const float *flat,
-                 const uint8_t *active, int64_t position) {
+INLINE int64_t up(int64_t rows) { return (rows + ROWS - 1) / ROWS * ROWS; }
+
+/* The next rows of a position: active images and, behind them, flat ones. With dropout, TILE images
+ * at a time; without it as many as it takes to fill a tile, and the background for all flat ones. */
+INLINE void fill(tile *t, shape s, int dropping, const float *images, const uint8_t *active,
+                 int64_t position) {
     const int64_t columns = columns_of(s), cells = rows_of(s) * columns;
     const int64_t corner = (position / columns * s.width + position % columns) << s.pool;
+    const int64_t end = dropping ? smaller(s.n, t->images + TILE) : s.n;
+    int64_t flat_images[TILE] = {s.n}, n_flat = 0;
+    t->first = t->images;
     t->count = 0;
-    for (; t->images < s.n && t->count < TILE; t->images++) {
-        const uint8_t is_active = active[t->images * cells + position];
+    for (; t->images < end && t->count < TILE; t->images++) {
+        const int is_active = active[t->images * cells + position];
         t->corner[t->count] = images + t->images * s.height * s.width + corner;
         t->image[t->count] = t->images;
-        t->is_flat[t->count] = !is_active;
-        t->count += dropping || is_active;
+        t->count += is_active;
+        if (dropping) flat_images[n_flat] = t->images;
+        n_flat += dropping && !is_active;
     }
-    t->with_background = !dropping && t->count < TILE;
-    if (t->with_background) {
-        t->corner[t->count] = flat;
-        t->is_flat[t->count] = 1;
-        t->image[t->count++] = s.n;
-    }
-    t->last = dropping ? t->images == s.n : t->with_background;
-    t->count_up = (t->count + ROWS - 1) / ROWS * ROWS;
+    t->active = t->count;
+    if (!dropping) n_flat = t->count < TILE;
+    t->last = dropping ? t->images == s.n : n_flat > 0;
+    for (int64_t r = 0; r < n_flat; r++) t->image[t->count++] = flat_images[r];
 }
 
-/* The maps of the windows at `corners` (count, filters), and which pixels won; those that are flat
- * are copied from `background`, if it is there. */
-INLINE void values_of(shape s, int64_t count, const float *const *corners, const uint8_t *is_flat,
-                      const float *weights, const float *bias, const float *background,
-                      const mask *background_winners, float *x, mask *winners) {
+/* The maps of a tile's windows (count, filters), and which pixels won; `background` where flat. */
+INLINE void values_of(const tile *t, shape s, const float *weights, const float *bias,
+                      const float *background, float *x, mask *winners) {
     for (int64_t f = 0; f < s.filters; f += LANES) {
         vector w[MAX_SIZE * MAX_SIZE];
         load_weights(w, weights + f, s, LANES);
-        for (int64_t r = 0; r < count; r++) {
-            mask *winner = winners + (r * s.filters + f) / LANES;
-            vector value;
-            if (background && is_flat[r]) {
-                value = load(background + f, LANES);
-                *winner = background_winners[f / LANES];
-            } else {
-                value = value_of(s, corners[r], w, load(bias + f, LANES), winner);
-            }
-            store(x + r * s.filters + f, value, LANES);
-        }
+        for (int64_t r = 0; r < t->active; r++)
+            store(x + r * s.filters + f,
+                  value_of(s, t->corner[r], w, load(bias + f, LANES),
+                           winners + (r * s.filters + f) / LANES),
+                  LANES);
+        for (int64_t r = t->active; r < t->count; r++)
+            store(x + r * s.filters + f, load(background + f, LANES), LANES);
     }
 }
 
-/* Dropout on a tile's values, from index `first` on. Those that are dropped have no winner. */
-INLINE void drop_values(drop d, int64_t count, int64_t first, float *x, mask *winners) {
+/* Dropout on a tile's values. Those that are dropped have no winner. */
+INLINE void drop_values(const tile *t, shape s, drop d, int64_t position, float *x,
+                        mask *winners) {
+    const int64_t tiles = (s.n + TILE - 1) / TILE, blocks = s.filters / LANES;
+    const int64_t first = (position * tiles + t->first / TILE) * TILE * s.filters;
     const vector zero = {0};
-    for (int64_t k = 0; index_of(k) < count; k += LANES) {
-        mask dropped[8];
-        draw_of(d, first / 8 + k, dropped);
-        for (int q = 0; q < 8; q++) {
-            const int64_t at = index_of(k) + q * COUNTERS;
-            if (at >= count) break;
-            store(x + at, where(dropped[q], zero, load(x + at, LANES) * d.scale), LANES);
-            winners[at / LANES] = (winners[at / LANES] & ~dropped[q]) | (NO_WINNER & dropped[q]);
-        }
+    mask dropped[TILE * MAX_FILTERS / LANES];
+    for (int64_t k = 0; index_of(k) < (t->images - t->first) * s.filters; k += LANES) {
+        mask drawn[8];
+        draw_of(d, first / 8 + k, drawn);
+        for (int q = 0; q < 8; q++) dropped[(index_of(k) + q * COUNTERS) / LANES] = drawn[q];
     }
+    for (int64_t r = 0; r < t->count; r++)
+        for (int64_t b = 0; b < blocks; b++) {
+            const mask gone = dropped[(t->image[r] - t->first) * blocks + b];
+            float *value = x + r * s.filters + b * LANES;
+            mask *winner = winners + r * blocks + b;
+            store(value, where(gone, zero, load(value, LANES) * d.scale), LANES);
+            *winner = (*winner & ~gone) | (NO_WINNER & gone);
+        }
 }
 
 INLINE void multiply_block(int64_t count, const float *left, int64_t row, int64_t step,
@@ -462,6 +465,37 @@ INLINE void multiply(int64_t rows, int64_t count, int64_t columns, const float *
 #undef BLOCK
 }
 
+INLINE void multiply_row(int64_t count, const int64_t *which, const float *left,
+                         const float *right, int64_t right_row, float *sums, int vectors) {
+    vector sum[2 * VECTORS];
+    for (int v = 0; v < vectors; v++) sum[v] = load(sums + v * LANES, LANES);
+    for (int64_t i = 0; i < count; i++) {
+        const float *row = right + which[i] * right_row;
+        for (int v = 0; v < vectors; v++) sum[v] += left[which[i]] * load(row + v * LANES, LANES);
+    }
+    for (int v = 0; v < vectors; v++) store(sums + v * LANES, sum[v], LANES);
+}
+
+/* The same, to sums (rows, WIDE), for a left (rows, count) of which many values are 0, as after
+ * ReLU and dropout: these are skipped. */
+INLINE void multiply_sparse(int64_t rows, int64_t count, int64_t columns, const float *left,
+                            int64_t row, const float *right, int64_t right_row, float *sums) {
+    for (int64_t r = 0; r < rows; r++) {
+        int64_t which[MAX_FILTERS], found = 0, c = 0;
+        for (int64_t k = 0; k < count; k++) {
+            which[found] = k;
+            found += left[r * row + k] != 0;
+        }
+#define BLOCK(vectors)                                                                        \
+    multiply_row(found, which, left + r * row, right + c, right_row, sums + r * WIDE + c,    \
+                 vectors)
+        for (; c + 2 * VECTORS * LANES <= columns; c += 2 * VECTORS * LANES) BLOCK(2 * VECTORS);
+        for (; c + VECTORS * LANES <= columns; c += VECTORS * LANES) BLOCK(VECTORS);
+        for (; c < columns; c += LANES) BLOCK(1);
+#undef BLOCK
+    }
+}
+
 /* to (columns, rows) is from (rows, columns) transposed; both are multiples of 4. */
 INLINE void transpose(const float *from, int64_t rows, int64_t columns, int64_t from_row,
                       float *to) {
@@ -480,53 +514,50 @@ INLINE void transpose(const float *from, int64_t rows, int64_t columns, int64_t 
         }
 }
 
-/* What both ways start from: the background's maps and, per tile, those of its rows. */
-typedef struct {
-    float background[MAX_FILTERS], x[TILE * MAX_FILTERS];
-    mask background_winners[MAX_FILTERS / LANES], winners[TILE * MAX_FILTERS / LANES];
-    tile t;
-} flattened;
-
-INLINE void start(flattened *m, shape s, const float *flat, const float *weights,
-                  const float *bias) {
-    values_of(s, 1, &flat, 0, weights, bias, 0, 0, m->background, m->background_winners);
-}
-
-INLINE void next(flattened *m, shape s, drop d, const float *images, const float *flat,
-                 const float *weights, const float *bias, const uint8_t *active,
-                 int64_t position) {
-    const int64_t tiles = (s.n + TILE - 1) / TILE, before = m->t.images / TILE;
-    fill(&m->t, s, d.threshold > 0, images, flat, active, position);
-    values_of(s, m->t.count, m->t.corner, m->t.is_flat, weights, bias, m->background,
-              m->background_winners, m->x, m->winners);
-    if (d.threshold > 0)
-        drop_values(d, m->t.count * s.filters, (position * tiles + before) * TILE * s.filters,
-                    m->x, m->winners);
-}
-
 INLINE void conv_dense_of(shape s, drop d, const float *images, const float *flat,
                           const float *weights, const float *bias, const float *dense,
                           const uint8_t *active, float *partial, int part) {
     const int64_t cells = rows_of(s) * columns_of(s);
+    const int dropping = d.threshold > 0;
     float *outputs = partial + part * (s.n + 1) * s.units;
-    float y[TILE * UNITS];
-    flattened m;
-    start(&m, s, flat, weights, bias);
+    float background[MAX_FILTERS], x[TILE * MAX_FILTERS], y[TILE * WIDE];
+    mask winners[TILE * MAX_FILTERS / LANES];
+    const tile one = {.count = 1, .active = 1, .corner = {flat}};
+    values_of(&one, s, weights, bias, 0, background, winners);
     memset(outputs, 0, sizeof(float) * (size_t)((s.n + 1) * s.units));
     for (int64_t p = cells * part / PARTS; p < cells * (part + 1) / PARTS; p++)
-        for (m.t = (tile){0}; !m.t.last;) {
-            next(&m, s, d, images, flat, weights, bias, active, p);
-            for (int64_t r = 0; d.threshold == 0 && r < m.t.count - m.t.with_background; r++)
-                for (int64_t f = 0; f < s.filters; f++) m.x[r * s.filters + f] -= m.background[f];
-            for (int64_t u = 0; u < s.units; u += UNITS) {
-                const int64_t units = smaller(UNITS, s.units - u);
-                memset(y, 0, sizeof(float) * UNITS * (size_t)m.t.count_up);
-                multiply(m.t.count, s.filters, units, m.x, s.filters, 1,
-                         dense + p * s.filters * s.units + u, s.units, y, UNITS);
-                for (int64_t r = 0; r < m.t.count; r++)
+        for (tile t = {0}; !t.last;) {
+            fill(&t, s, dropping, images, active, p);
+            values_of(&t, s, weights, bias, background, x, winners);
+            if (dropping) drop_values(&t, s, d, p, x, winners);
+            for (int64_t r = 0; !dropping && r < t.active; r++)
+                for (int64_t f = 0; f < s.filters; f++) x[r * s.filters + f] -= background[f];
+            for (int64_t u = 0; u < s.units; u += WIDE) {
+                const int64_t units = smaller(WIDE, s.units - u);
+                const float *here = dense + p * s.filters * s.units + u;
+                memset(y, 0, sizeof(float) * WIDE * (size_t)up(t.count));
+                if (dropping)
+                    multiply_sparse(t.count, s.filters, units, x, s.filters, here, s.units, y);
+                else
+                    multiply(t.count, s.filters, units, x, s.filters, 1, here, s.units, y, WIDE);
+                for (int64_t r = 0; r < t.count; r++)
                     for (int64_t v = 0; v < units; v++)
-                        outputs[m.t.image[r] * s.units + u + v] += y[r * UNITS + v];
+                        outputs[t.image[r] * s.units + u + v] += y[r * WIDE + v];
             }
+        }
+}
+
+/* Copy the rows' gradients (count, UNITS) of `units` units from u on; what is left of all in `rest`
+ * is the background's. */
+INLINE void gather(const tile *t, shape s, const float *gradients, int64_t u, int64_t units,
+                   float *rest, float *g) {
+    for (int64_t r = 0; r < t->count; r++)
+        for (int64_t v = 0; v < units; v += LANES) {
+            const int of_image = t->image[r] < s.n;
+            const float *row = of_image ? gradients + t->image[r] * s.units : rest;
+            const vector gradient = load(row + u + v, LANES);
+            store(g + r * UNITS + v, gradient, LANES);
+            if (of_image) store(rest + u + v, load(rest + u + v, LANES) - gradient, LANES);
         }
 }
 
@@ -537,50 +568,59 @@ INLINE void conv_dense_gradients_of(shape s, drop d, const float *images, const 
                                     int part) {
     const int64_t cells = rows_of(s) * columns_of(s), area = s.filters * s.units;
     const int64_t taps = s.size * s.size + 1;
-    const vector zero = {0};
-    float g[TILE * UNITS], back[TILE * MAX_FILTERS];
-    float transposed[UNITS * MAX_FILTERS], rest[MAX_UNITS];
+    float background[MAX_FILTERS], ones[MAX_FILTERS], x[TILE * MAX_FILTERS];
+    float g[TILE * UNITS], back[TILE * MAX_FILTERS], rest[MAX_UNITS];
+    float transposed[UNITS * MAX_FILTERS], shared[MAX_FILTERS * UNITS];
+    mask background_winners[MAX_FILTERS / LANES], winners[TILE * MAX_FILTERS / LANES];
     vector sums[MAX_FILTERS / LANES][MAX_SIZE * MAX_SIZE + 1] = {{{0}}};
-    vector of_flat[MAX_FILTERS / LANES] = {{0}};
-    flattened m;
-    start(&m, s, flat, weights, bias);
+    vector of_flat[MAX_FILTERS] = {{0}};
+    const tile one = {.count = 1, .active = 1, .corner = {flat}};
+    values_of(&one, s, weights, bias, 0, background, background_winners);
+    for (int64_t f = 0; f < s.filters; f++) ones[f] = 1;
     for (int64_t p = cells * part / PARTS; p < cells * (part + 1) / PARTS; p++) {
         memset(dense_gradients + p * area, 0, sizeof(float) * (size_t)area);
         memcpy(rest, summed, sizeof(float) * (size_t)s.units);
-        for (m.t = (tile){0}; !m.t.last;) {
-            next(&m, s, d, images, flat, weights, bias, active, p);
-            memset(back, 0, sizeof(float) * (size_t)(m.t.count_up * s.filters));
+        for (tile t = {0}; !t.last;) {
+            fill(&t, s, d.threshold > 0, images, active, p);
+            values_of(&t, s, weights, bias, ones, x, winners);
+            if (d.threshold > 0) drop_values(&t, s, d, p, x, winners);
+            memset(back, 0, sizeof(float) * (size_t)(up(t.active) * s.filters));
             for (int64_t u = 0; u < s.units; u += UNITS) {
                 const int64_t units = smaller(UNITS, s.units - u);
-                for (int64_t r = 0; r < m.t.count; r++) {
-                    const int of_image = m.t.image[r] < s.n;
-                    const float *row = of_image ? gradients + m.t.image[r] * s.units : rest;
-                    for (int64_t v = 0; v < units; v += LANES) {
-                        const vector gradient = load(row + u + v, LANES);
-                        store(g + r * UNITS + v, gradient, LANES);
-                        if (of_image)
-                            store(rest + u + v, load(rest + u + v, LANES) - gradient, LANES);
-                    }
-                }
-                multiply(s.filters, m.t.count, units, m.x, 1, s.filters, g, UNITS,
-                         dense_gradients + p * area + u, s.units);
-                transpose(dense + p * area + u, s.filters, units, s.units, transposed);
-                multiply(m.t.count, units, s.filters, g, UNITS, 1, transposed, s.filters, back,
+                const float *here = dense + p * area + u;
+                float *to = dense_gradients + p * area + u;
+                gather(&t, s, gradients, u, units, rest, g);
+                multiply(s.filters, t.active, units, x, 1, s.filters, g, UNITS, to, s.units);
+                transpose(here, s.filters, units, s.units, transposed);
+                multiply(t.active, units, s.filters, g, UNITS, 1, transposed, s.filters, back,
                          s.filters);
+                if (t.count == t.active) continue;
+                /* All flat rows have the same maps, so their gradients are summed first. */
+                memset(shared, 0, sizeof(float) * (size_t)(s.filters * UNITS));
+                multiply(s.filters, t.count - t.active, units, x + t.active * s.filters, 1,
+                         s.filters, g + t.active * UNITS, UNITS, shared, UNITS);
+                for (int64_t f = 0; f < s.filters; f++)
+                    for (int64_t v = 0; v < units; v += LANES) {
+                        const vector gradient = load(shared + f * UNITS + v, LANES);
+                        float *sum = to + f * s.units + v;
+                        store(sum, load(sum, LANES) + background[f] * gradient, LANES);
+                        of_flat[f] += load(here + f * s.units + v, LANES) * gradient;
+                    }
             }
             for (int64_t f = 0; f < s.filters; f += LANES)
-                for (int64_t r = 0; r < m.t.count; r++) {
-                    const mask winner = m.winners[(r * s.filters + f) / LANES];
-                    const vector gradient = load(back + r * s.filters + f, LANES) * d.scale;
-                    if (m.t.is_flat[r])
-                        of_flat[f / LANES] += where(winner == NO_WINNER, zero, gradient);
-                    else
-                        add_winners(s, m.t.corner[r], winner, gradient, sums[f / LANES]);
-                }
+                for (int64_t r = 0; r < t.active; r++)
+                    add_winners(s, t.corner[r], winners[(r * s.filters + f) / LANES],
+                                load(back + r * s.filters + f, LANES) * d.scale,
+                                sums[f / LANES]);
         }
     }
+    for (int64_t f = 0; f < s.filters; f++) {
+        ones[f] = 0;
+        for (int l = 0; l < LANES; l++) ones[f] += of_flat[f][l];
+    }
     for (int64_t f = 0; f < s.filters; f += LANES) {
-        add_winners(s, flat, m.background_winners[f / LANES], of_flat[f / LANES], sums[f / LANES]);
+        add_winners(s, flat, background_winners[f / LANES], load(ones + f, LANES),
+                    sums[f / LANES]);
         for (int64_t tap = 0; tap < taps; tap++)
             store(partial + (part * taps + tap) * s.filters + f, sums[f / LANES][tap], LANES);
     }
