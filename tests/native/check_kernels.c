@@ -24,6 +24,9 @@ void conv_dense_gradients(const float *, const float *, const float *, const flo
                           WITH_DENSE);
 void dropout(const float *, float *, int64_t, uint32_t, float, uint32_t, uint32_t, int);
 
+void multiply_zeros(const float *, const float *, float *, int64_t, int64_t, int64_t, int64_t,
+                    int64_t, int);
+
 static float *floats(int64_t count) {
     float *made = malloc(4 * (size_t)count);
     for (int64_t i = 0; i < count; i++) made[i] = (float)(rand() % 200 - 100);
@@ -71,6 +74,15 @@ static void check_dense(WITH_DENSE) {
     free(outputs), free(gradients), free(summed), free(partial), free(active);
 }
 
+static void check_product(int64_t rows, int64_t count, int64_t columns, int threads) {
+    float *left = floats(rows * count), *right = floats(count * columns);
+    float *product = floats(rows * columns);
+    for (int64_t i = 0; i < rows * count; i++) left[i] *= rand() % 3 == 0;
+    multiply_zeros(left, right, product, rows, count, columns, count, 1, threads);
+    multiply_zeros(left, right, product, rows, count, columns, 1, rows, threads);
+    free(left), free(right), free(product);
+}
+
 int main(void) {
     const int64_t batches[] = {1, 7, 8, 17}, filters[] = {1, 4, 5, 16, 33};
     for (int threads = 1; threads <= 3; threads++)
@@ -85,6 +97,9 @@ int main(void) {
                     check_dense(batches[b] + 64 * (b % 2), size + 2, size + 5, size, 16 * (b + 1),
                                 pool, 48 * (b % 2) + 16 * b + 16, 20000 * (b / 2), 1.4f, 5, 6,
                                 threads);
+    for (int threads = 1; threads <= 3; threads++)
+        for (int64_t columns = 16; columns < 150; columns += 7)
+            check_product(33 + columns % 40, 2 * columns - 31, columns, threads);
     check_dense(2, 5, 5, 3, 64, 0, 1024, 0, 1, 0, 0, 2);
     puts("checked");
     return 0;

@@ -189,6 +189,42 @@ def test_only_windows_with_another_pixel_than_the_background_are_active(
     assert 0 < active.sum() < 10
 
 
+@given(
+    rows=st.integers(1, 140),
+    count=st.integers(1, 140),
+    columns=st.integers(16, 300),
+    share=st.sampled_from([0.0, 0.2, 1.0]),
+)
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_a_product_without_its_zeros_is_the_references(
+    native: ctypes.CDLL, rows: int, count: int, columns: int, share: float
+) -> None:
+    rng = np.random.default_rng(rows)
+    left = (rng.normal(size=(rows, count)) * (rng.random((rows, count)) < share)).astype("f4")
+    right = gradient_of((count, columns))
+    kernel = torch.tensor(right).requires_grad_()
+    product = kernels.multiply_zeros(torch.tensor(left), kernel)
+    gradient = gradient_of((rows, columns))
+    (found,) = torch.autograd.grad(product, kernel, torch.tensor(gradient))
+    wanted = reference.multiply_zeros(left.astype("f8"), right)
+    np.testing.assert_allclose(product.detach(), wanted, rtol=1e-5, atol=1e-4)
+    wanted = reference.multiply_zeros(left.astype("f8").T, gradient)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-4)
+
+
+def test_a_product_without_its_zeros_has_the_same_bits_on_any_number_of_threads(
+    native: ctypes.CDLL, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, right = torch.tensor(gradient_of((130, 70))).relu(), torch.tensor(gradient_of((70, 300)))
+    found = kernels.multiply_zeros(left, right)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert (found == kernels.multiply_zeros(left, right)).all()
+
+
 def test_the_winner_is_the_first_of_equal_ones_and_gets_the_whole_gradient(
     native: ctypes.CDLL,
 ) -> None:

@@ -38,6 +38,7 @@
 #define NO_WINNER 4
 #define PARTS 16     /* of the positions; their sums are kept apart, for the caller to add up */
 #define TILE 64      /* rows of flattened maps at a time */
+#define BAND 32      /* rows of a product with many zeros at a time */
 #define ROWS 4       /* of a block of a matrix product, whose sums stay in registers */
 #define VECTORS 4    /* its columns */
 #define UNITS 64     /* of the dense layer at a time, backward; WIDE: forward */
@@ -465,15 +466,29 @@ INLINE void multiply(int64_t rows, int64_t count, int64_t columns, const float *
 #undef BLOCK
 }
 
-INLINE void multiply_row(int64_t count, const int64_t *which, const float *left,
-                         const float *right, int64_t right_row, float *sums, int vectors) {
+/* The last vector begins at `last`, and may overlap the one before it. */
+INLINE void multiply_row(int64_t count, const int64_t *which, const float *left, int64_t step,
+                         const float *right, int64_t right_row, float *sums, int vectors,
+                         int64_t last) {
     vector sum[2 * VECTORS];
-    for (int v = 0; v < vectors; v++) sum[v] = load(sums + v * LANES, LANES);
+    for (int v = 0; v < vectors; v++)
+        sum[v] = load(sums + (v < vectors - 1 ? v * LANES : last), LANES);
     for (int64_t i = 0; i < count; i++) {
         const float *row = right + which[i] * right_row;
-        for (int v = 0; v < vectors; v++) sum[v] += left[which[i]] * load(row + v * LANES, LANES);
+        for (int v = 0; v < vectors; v++)
+            sum[v] += left[which[i] * step] * load(row + (v < vectors - 1 ? v * LANES : last), LANES);
     }
-    for (int v = 0; v < vectors; v++) store(sums + v * LANES, sum[v], LANES);
+    for (int v = 0; v < vectors; v++)
+        store(sums + (v < vectors - 1 ? v * LANES : last), sum[v], LANES);
+}
+
+INLINE int64_t find_nonzero(int64_t count, const float *values, int64_t step, int64_t *which) {
+    int64_t found = 0;
+    for (int64_t k = 0; k < count; k++) {
+        which[found] = k;
+        found += values[k * step] != 0;
+    }
+    return found;
 }
 
 /* The same, to sums (rows, WIDE), for a left (rows, count) of which many values are 0, as after
@@ -481,14 +496,11 @@ INLINE void multiply_row(int64_t count, const int64_t *which, const float *left,
 INLINE void multiply_sparse(int64_t rows, int64_t count, int64_t columns, const float *left,
                             int64_t row, const float *right, int64_t right_row, float *sums) {
     for (int64_t r = 0; r < rows; r++) {
-        int64_t which[MAX_FILTERS], found = 0, c = 0;
-        for (int64_t k = 0; k < count; k++) {
-            which[found] = k;
-            found += left[r * row + k] != 0;
-        }
+        int64_t which[MAX_FILTERS], c = 0;
+        const int64_t found = find_nonzero(count, left + r * row, 1, which);
 #define BLOCK(vectors)                                                                        \
-    multiply_row(found, which, left + r * row, right + c, right_row, sums + r * WIDE + c,    \
-                 vectors)
+    multiply_row(found, which, left + r * row, 1, right + c, right_row, sums + r * WIDE + c,    \
+                 vectors, ((vectors)-1) * LANES)
         for (; c + 2 * VECTORS * LANES <= columns; c += 2 * VECTORS * LANES) BLOCK(2 * VECTORS);
         for (; c + VECTORS * LANES <= columns; c += VECTORS * LANES) BLOCK(VECTORS);
         for (; c < columns; c += LANES) BLOCK(1);
@@ -685,6 +697,42 @@ EXPORT void conv_dense_gradients(const float *images, const float *flat, const f
                                  uint32_t draw, int threads) {
     EACH_PART(conv_dense_gradients_of, images, flat, weights, bias, dense, active, gradients,
               summed, dense_gradients, partial)
+}
+
+/* Write the product of left (rows, count), of which most values are 0, and right (count, columns);
+ * at least 16 columns. The value (i, k) of left is at i * row + k * step. */
+EXPORT void multiply_zeros(const float *left, const float *right, float *product, int64_t rows,
+                           int64_t count, int64_t columns, int64_t row, int64_t step,
+                           int threads) {
+    const int64_t vectors = (columns + LANES - 1) / LANES;
+    const int64_t blocks = (vectors + 2 * VECTORS - 1) / (2 * VECTORS);
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
+    for (int64_t first = 0; first < rows; first += BAND) {
+        const int64_t some = smaller(BAND, rows - first);
+        memset(product + first * columns, 0, sizeof(float) * (size_t)(some * columns));
+        for (int64_t k = 0; k < count; k += TILE) {
+            const float *values = left + first * row + k * step;
+            int64_t which[BAND][TILE], found[BAND];
+            for (int64_t r = 0; r < some; r++)
+                found[r] = find_nonzero(smaller(TILE, count - k), values + r * row, step, which[r]);
+            for (int64_t b = 0; b < blocks; b++) {
+                const int64_t begin = vectors * b / blocks, end = vectors * (b + 1) / blocks;
+                const int64_t c = begin * LANES;
+                const int64_t last = smaller((end - 1) * LANES, columns - LANES) - c;
+#define BLOCK(vectors)                                                                       \
+    case vectors:                                                                            \
+        for (int64_t r = 0; r < some; r++)                                                   \
+            multiply_row(found[r], which[r], values + r * row, step, right + k * columns + c, \
+                         columns, product + (first + r) * columns + c, vectors, last);       \
+        break;
+                switch (end - begin) {
+                    BLOCK(1) BLOCK(2) BLOCK(3) BLOCK(4)
+                    BLOCK(5) BLOCK(6) BLOCK(7) BLOCK(8) /* 2 * VECTORS */
+                }
+#undef BLOCK
+            }
+        }
+    }
 }
 
 /* 2: AVX-512, 1: AVX2 with FMA, 0: neither, or no x86. */

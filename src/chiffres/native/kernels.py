@@ -37,6 +37,7 @@ _ARGUMENTS: dict[str, list[Any]] = {
     "conv_dense": [*[_POINTER] * 7, *[_INTEGER] * 7, *_DROP],
     "conv_dense_gradients": [*[_POINTER] * 10, *[_INTEGER] * 7, *_DROP],
     "dropout": [*[_POINTER] * 2, _INTEGER, *_DROP],
+    "multiply_zeros": [*[_POINTER] * 3, *[_INTEGER] * 5, ctypes.c_int],
 }
 
 
@@ -151,6 +152,19 @@ def conv_dense(
     return result
 
 
+def multiply_zeros(x: torch.Tensor, dense: torch.Tensor) -> torch.Tensor:
+    """Return ``x @ dense``, fast where most of ``x`` is 0, as pixels are.
+
+    No gradient goes back to ``x``.
+
+    Args:
+        x: ``(n, inputs)`` float32.
+        dense: ``(inputs, units)`` float32; 16 units or more.
+    """
+    result: torch.Tensor = _MultiplyZeros.apply(x, dense)  # type: ignore[no-untyped-call]
+    return result
+
+
 def dropout(values: torch.Tensor, drop: Drop) -> torch.Tensor:
     """Return ``values``, float32 of any shape, with some of them 0 and the others scaled up."""
     result: torch.Tensor = _Dropout.apply(values, drop)  # type: ignore[no-untyped-call]
@@ -243,6 +257,25 @@ class _ConvDense(torch.autograd.Function):
         outputs = gradient, gradient.sum(0), dense_gradient, partial
         _call("conv_dense_gradients", *inputs, *outputs, *ctx.last)
         return *_summed(partial, size), dense_gradient, None, None
+
+
+class _MultiplyZeros(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Any, dense: Any) -> Any:
+        ctx.save_for_backward(x)
+        return _multiply_zeros(x, dense)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        return None, _multiply_zeros(x.t(), gradient)
+
+
+def _multiply_zeros(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    right = right.contiguous()
+    product = torch.empty((len(left), right.shape[1]))
+    _call("multiply_zeros", left, right, product, *left.shape, right.shape[1], *left.stride())
+    return product
 
 
 class _Dropout(torch.autograd.Function):

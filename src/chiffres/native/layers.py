@@ -18,6 +18,8 @@ from chiffres.models.backend import keras
 from chiffres.native import kernels
 
 Operation = Callable[[torch.Tensor], torch.Tensor]
+MOST_NONZERO = 0.35
+"""The share of a batch's values up to which skipping zeros is faster than multiplying them."""
 
 
 class NotLowered(Exception):  # noqa: N818 - no error: such a model trains with plain Keras
@@ -38,7 +40,7 @@ def lower(model: keras.Sequential, training: bool) -> list[Operation]:
     operations: list[Operation] = []
     inputs_only = True  # no weight before this layer, so nothing needs its input's gradient
     while layers:
-        fused, used = _first_convolution(layers) if inputs_only else ([], 0)
+        fused, used = _first_layers(layers) if inputs_only else ([], 0)
         if not used:
             fused, used = _lower(layers[0], training), 1
         inputs_only = inputs_only and not any(layer.weights for layer in layers[:used])
@@ -230,11 +232,31 @@ _LOWERINGS: dict[type, Callable[[Any, bool], list[Operation]]] = {
 }
 
 
-def _first_convolution(layers: Sequence[Any]) -> tuple[list[Operation], int]:
+def _first_layers(layers: Sequence[Any]) -> tuple[list[Operation], int]:
     """Return the C kernel for the first layers, and how many they are: 0 where there is none."""
+    if kernels.LIBRARY and type(layers[0]) is keras.layers.Dense and layers[0].units >= 16:
+        return _first_dense(layers[0]), 1
+    if kernels.LIBRARY and _is_single_channel(layers[0]):
+        return _first_convolution(layers)
+    return [], 0
+
+
+def _first_dense(layer: Any) -> list[Operation]:
+    dense, *after = _lower(layer, training=True)
+    kernel, bias = layer.kernel.value, _value(layer.bias)
+
+    def of_pixels(x: torch.Tensor) -> torch.Tensor:
+        some = x[::8]
+        if x.ndim != 2 or int(some.count_nonzero()) > MOST_NONZERO * some.numel():
+            return dense(x)
+        product = kernels.multiply_zeros(x, kernel)
+        return product if bias is None else product + bias
+
+    return [of_pixels, *after]
+
+
+def _first_convolution(layers: Sequence[Any]) -> tuple[list[Operation], int]:
     convolution, *others = layers
-    if not (kernels.LIBRARY and _is_single_channel(convolution)):
-        return [], 0
     _lower(convolution, training=True)  # raises where an option has no operation
     kernel, bias = convolution.kernel.value, _value(convolution.bias)
     if bias is None:

@@ -104,6 +104,11 @@ def factors(
     return np.asarray(by_position.transpose(1, 0, 2).reshape(n, -1))
 
 
+def multiply_zeros(left: Array, right: Array) -> Array:
+    """Return the product of ``left`` (rows, count) and ``right`` (count, columns)."""
+    return np.asarray(left @ right)
+
+
 def philox(counters: Array, key: tuple[int, int]) -> Array:
     """Return the Philox4x32-10 blocks of ``counters`` ``(n, 4)`` uint32, of the same shape.
 
