@@ -5,18 +5,28 @@ from __future__ import annotations
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from chiffres.bench.training import ENGINES, FLOOR, Measured
+from chiffres.bench.training import FLOOR, Measured
 from chiffres.report.figures import BLUE, GREY, INK, STYLE
 from chiffres.report.tables import Table
 from chiffres.report.words import Words
+
+NAMES = {
+    "chiffres": "engine_chiffres",
+    "torch": "engine_torch",
+    "keras-torch": "engine_keras_torch",
+    "keras-tensorflow": "engine_keras_tensorflow",
+    "keras-jax": "engine_keras_jax",
+    FLOOR: "engine_floor",
+}
+"""What each engine is called, in the order in which they are shown."""
 
 
 def table(measured: Measured, words: Words) -> Table:
     """Return the seconds of an epoch, and how many times those of Chiffres they are."""
     models = _models(measured)
     rows = []
-    for engine in (*_engines(measured), FLOOR):
-        cells = [words.plain(f"engine_{engine}")]
+    for engine in _engines(measured):
+        cells = [words.plain(NAMES[engine])]
         for model in models:
             row, ours = measured.seconds(model, engine), measured.seconds(model, "chiffres")
             assert row is not None
@@ -29,7 +39,7 @@ def table(measured: Measured, words: Words) -> Table:
 
 def bars(measured: Measured, words: Words) -> Figure:
     """Draw a panel per model with a bar per engine, and the floor as a dashed line."""
-    models, engines = _models(measured), _engines(measured)
+    models, engines = _models(measured), _engines(measured)[:-1]
     with rc_context(STYLE):
         figure = Figure(figsize=(10, 0.9 + 0.42 * len(engines)), layout="constrained")
         for panel, (model, axes) in enumerate(
@@ -44,7 +54,7 @@ def bars(measured: Measured, words: Words) -> Figure:
             axes.axvline(floor.median, color=INK, linestyle="--", linewidth=1)
             for place, median in enumerate(medians):
                 axes.annotate(
-                    words.number(median, 1),
+                    words.number(median, 2 if median < 10 else 1),
                     (median, place),
                     (3, 0),
                     textcoords="offset points",
@@ -56,7 +66,7 @@ def bars(measured: Measured, words: Words) -> Figure:
             axes.grid(visible=False)
             axes.set_xticks([])
             axes.spines["bottom"].set_visible(False)
-            names = [words.plain(f"engine_{engine}") for engine in engines] if panel == 0 else []
+            names = [words.plain(NAMES[engine]) for engine in engines] if panel == 0 else []
             axes.set_yticks(range(len(names)), names)
             axes.tick_params(left=False)
             axes.set_ylim(len(rows) - 0.5, -0.5)
@@ -78,4 +88,4 @@ def _models(measured: Measured) -> list[str]:
 
 def _engines(measured: Measured) -> list[str]:
     found = {row.engine for row in measured.rows}
-    return [engine for engine in ENGINES if engine in found]
+    return [engine for engine in NAMES if engine in found]

@@ -29,8 +29,8 @@ from chiffres.models import build_model
 from chiffres.models.backend import BACKEND
 from chiffres.training.run import environment
 
-ENGINES: Final = ("chiffres", "torch", "keras-torch", "keras-tensorflow", "keras-jax")
-"""Chiffres, Torch alone, and plain Keras on each of its backends."""
+OWN: Final = ("chiffres", "torch", "keras-torch")
+"""Engines that run in Chiffres's own environment: itself, Torch alone, and plain Keras on Torch."""
 PEERS: Final = {"tensorflow": "keras-tensorflow", "jax": "keras-jax"}
 """Engines that need an environment of their own, by the backend it has."""
 FLOOR: Final = "floor"
@@ -91,7 +91,7 @@ def bench_training(
         UsageError: a peer that is not known, or whose interpreter is missing.
         JobError: an engine that stopped; the message has its last words.
     """
-    pythons = {engine: Path(sys.executable) for engine in ENGINES[:3]} | _interpreters(peers)
+    pythons = {engine: Path(sys.executable) for engine in OWN} | _interpreters(peers)
     rows: list[Row] = []
     versions: dict[str, dict[str, str]] = {}
     rates: list[float] = []
