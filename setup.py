@@ -1,5 +1,6 @@
 """Compiles the C kernels of chiffres.native where a compiler is there; all else: pyproject.toml."""
 
+import os
 import platform
 
 from setuptools import Extension, setup
@@ -26,6 +27,7 @@ class BuildKernels(build_ext):
     def _build(self, ext, openmp):
         ext.extra_compile_args = [*FLAGS, *INSTRUCTION_SETS[ext.name.rpartition("_")[2]], *openmp]
         ext.extra_link_args = openmp
+        ext.libraries = [] if os.name == "nt" else ["m"]
         super().build_extension(ext)
 
     def get_export_symbols(self, ext):

@@ -27,6 +27,15 @@ void dropout(const float *, float *, int64_t, uint32_t, float, uint32_t, uint32_
 void multiply_zeros(const float *, const float *, float *, int64_t, int64_t, int64_t, int64_t,
                     int64_t, int);
 
+typedef struct {
+    uint32_t threshold, seed, draw;
+    float scale;
+} drop;
+
+int dense_loss(const float *, const int64_t *, int64_t, int64_t, const int64_t *,
+               const float *const *, const float *const *, const drop *, float *const *,
+               float *const *, float *const *, float *const *, float *, float *, int);
+
 static float *floats(int64_t count) {
     float *made = malloc(4 * (size_t)count);
     for (int64_t i = 0; i < count; i++) made[i] = (float)(rand() % 200 - 100);
@@ -83,6 +92,37 @@ static void check_product(int64_t rows, int64_t count, int64_t columns, int thre
     free(left), free(right), free(product);
 }
 
+static void check_loss(int64_t n, int64_t inputs, int64_t hidden, int64_t classes, int given,
+                       int threads) {
+    const int64_t sizes[] = {inputs, hidden, hidden + 3, classes};
+    const drop drops[] = {{0, 0, 0, 1}, {30000, 1, 2, 1.5f}};
+    float *x = floats(n * (given ? hidden : inputs)), measured[2];
+    float *weights[3], *bias[3], *values[3], *gradients[3], *of_weights[3], *of_bias[3];
+    float *scratch = floats((hidden + 3) * (hidden > classes ? hidden : classes));
+    int64_t *labels = malloc(8 * (size_t)n);
+    for (int64_t k = 0; k < n; k++) labels[k] = k % classes;
+    for (int i = 0; i < 3; i++) {
+        const int none = given && i == 0;
+        weights[i] = none ? NULL : floats(sizes[i] * sizes[i + 1]);
+        of_weights[i] = none ? NULL : floats(sizes[i] * sizes[i + 1]);
+        bias[i] = floats(sizes[i + 1]), of_bias[i] = floats(sizes[i + 1]);
+        values[i] = floats(n * sizes[i + 1]), gradients[i] = floats(n * sizes[i + 1]);
+    }
+    const float *const kept[] = {weights[0], weights[1], weights[2]};
+    const float *const kept_bias[] = {bias[0], bias[1], bias[2]};
+    for (int wrong = 0; wrong < 2; wrong++) {
+        labels[n - 1] = wrong ? classes : 0;
+        if (dense_loss(x, labels, n, 3, sizes, kept, kept_bias, drops, values, gradients,
+                       of_weights, of_bias, scratch, measured, threads) != wrong)
+            puts("a label that is none was not told from one"), exit(1);
+    }
+    for (int i = 0; i < 3; i++) {
+        free(weights[i]), free(of_weights[i]), free(bias[i]), free(of_bias[i]);
+        free(values[i]), free(gradients[i]);
+    }
+    free(x), free(scratch), free(labels);
+}
+
 int main(void) {
     const int64_t batches[] = {1, 7, 8, 17}, filters[] = {1, 4, 5, 16, 33};
     for (int threads = 1; threads <= 3; threads++)
@@ -98,8 +138,11 @@ int main(void) {
                                 pool, 48 * (b % 2) + 16 * b + 16, 20000 * (b / 2), 1.4f, 5, 6,
                                 threads);
     for (int threads = 1; threads <= 3; threads++)
-        for (int64_t columns = 16; columns < 150; columns += 7)
-            check_product(33 + columns % 40, 2 * columns - 31, columns, threads);
+        for (int64_t columns = 2; columns < 150; columns += 7) {
+            check_product(33 + columns % 40, 2 * columns - 1, columns, threads);
+            check_loss(columns, 3 * columns, 70 - columns / 3, 1 + columns % 12, columns % 2,
+                       threads);
+        }
     check_dense(2, 5, 5, 3, 64, 0, 1024, 0, 1, 0, 0, 2);
     puts("checked");
     return 0;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import subprocess
 import sys
@@ -192,7 +193,7 @@ def test_only_windows_with_another_pixel_than_the_background_are_active(
 @given(
     rows=st.integers(1, 140),
     count=st.integers(1, 140),
-    columns=st.integers(16, 300),
+    columns=st.integers(1, 300),
     share=st.sampled_from([0.0, 0.2, 1.0]),
 )
 @settings(
@@ -223,6 +224,88 @@ def test_a_product_without_its_zeros_has_the_same_bits_on_any_number_of_threads(
     found = kernels.multiply_zeros(left, right)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     assert (found == kernels.multiply_zeros(left, right)).all()
+
+
+def dense_layers(
+    sizes: list[int], n: int, share: float, drop: kernels.Drop = kernels.KEEP_ALL
+) -> tuple[Array, Array, list[Array], list[Array], list[kernels.Drop]]:
+    """Draw inputs, of which ``share`` is not 0, labels, weights, biases and dropouts."""
+    rng = np.random.default_rng(sum(sizes))
+    x = rng.normal(size=(n, sizes[0])) * (rng.random((n, sizes[0])) < share)
+    pairs = list(itertools.pairwise(sizes))
+    weights = [(rng.normal(size=pair) / np.sqrt(pair[0])).astype("f4") for pair in pairs]
+    biases = [rng.normal(size=units).astype("f4") for units in sizes[1:]]
+    labels = rng.integers(sizes[-1], size=n)
+    return x.astype("f4"), labels, weights, biases, [drop] * (len(pairs) - 1)
+
+
+def found_by_head(
+    x: Array, labels: Array, weights: list[Array], biases: list[Array], drops: Any, given: bool
+) -> list[Array]:
+    tensors = [[torch.tensor(each) for each in arrays] for arrays in (weights, biases)]
+    run = kernels.DenseLoss(*tensors)
+    entering = torch.tensor(x @ weights[0] if given else x)
+    for _ in range(2):  # the second time in the arrays of the first
+        loss, right, logits = run(entering, torch.tensor(labels), drops, given)
+    assert right == (logits.argmax(1).numpy() == labels).sum()
+    kernel_gradients = run.of_kernels[1:] if given else run.of_kernels
+    product = [run.of_values[0]] if given else []
+    return [
+        each.numpy()
+        for each in (
+            *(torch.tensor(loss), logits),
+            *(*kernel_gradients, *run.of_biases, *product),
+        )
+    ]
+
+
+@given(
+    sizes=st.lists(st.integers(1, 90), min_size=3, max_size=5),
+    n=st.integers(1, 140),
+    share=st.sampled_from([0.2, 1.0]),
+    rate=st.sampled_from([0.0, 0.4]),
+    given_product=st.booleans(),
+)
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_dense_layers_with_their_loss_are_the_references(
+    native: ctypes.CDLL,
+    sizes: list[int],
+    n: int,
+    share: float,
+    rate: float,
+    given_product: bool,
+) -> None:
+    drop = kernels.Drop(rate, 5, 1)
+    x, labels, weights, biases, drops = dense_layers(sizes, n, share, drop)
+    threshold, scale, seed, draw = drop.arguments
+    factors = [
+        (reference.kept(n * units, threshold, seed, draw) * scale).reshape(n, units)
+        for units in sizes[1:-1]
+    ]
+    wide, wide_biases = ([each.astype("f8") for each in arrays] for arrays in (weights, biases))
+    loss, logits, of_weights, of_biases, of_product = reference.dense_loss(
+        x.astype("f8"), labels, wide, wide_biases, factors
+    )
+    wanted = [np.array(loss), logits, *of_weights, *of_biases]
+    if given_product:
+        wanted = [np.array(loss), logits, *of_weights[1:], *of_biases, of_product]
+    found = found_by_head(x, labels, weights, biases, drops, given_product)
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * (1 + abs(other).max()))
+
+
+def test_dense_layers_give_the_same_bits_on_any_number_of_threads(
+    native: ctypes.CDLL, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers = dense_layers([784, 300, 300, 10], 128, 0.2, kernels.Drop(0.2, 1, 1))
+    found = found_by_head(*layers, given=False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    for bits, wanted in zip(found, found_by_head(*layers, given=False), strict=True):
+        np.testing.assert_array_equal(bits, wanted)
 
 
 def test_the_winner_is_the_first_of_equal_ones_and_gets_the_whole_gradient(
@@ -304,6 +387,6 @@ def test_the_sanitizers_find_nothing(compiler: str, tmp_path: Path, instruction_
     run(
         *[compiler, "-std=c11", "-Wno-psabi", *sets[level], *checks.split()],
         *["-fopenmp", str(KERNELS), str(Path(__file__).with_name("check_kernels.c"))],
-        *["-o", str(program)],
+        *["-lm", "-o", str(program)],
     )
     assert run(str(program)).endswith("checked\n")

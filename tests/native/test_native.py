@@ -253,6 +253,70 @@ def test_fifty_steps_of_adam_give_the_weights_of_keras_in_float64(name: str) -> 
     assert_same_weights(exact, native, rtol=1e-5)
 
 
+def two_hidden(bias: bool = True, trainable: bool = True, body: Any = None) -> keras.Sequential:
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            *(body or (lambda: []))(),
+            layers.Flatten(),
+            layers.Dense(24, activation="relu", use_bias=bias),
+            layers.Dense(20, activation="relu", trainable=trainable),
+            layers.Dense(10, activation="softmax", use_bias=bias),
+        ]
+    )
+
+
+HEADS: dict[str, Callable[[], keras.Sequential]] = {
+    "of inputs": lambda: two_hidden(),
+    "without bias": lambda: two_hidden(bias=False),
+    "frozen in part": lambda: two_hidden(trainable=False),
+    "behind pooling": lambda: two_hidden(body=lambda: [layers.AveragePooling2D(4)]),
+    "behind a convolution": lambda: two_hidden(body=lambda: [layers.Conv2D(3, 5, strides=3)]),
+    "behind one of the kernels": lambda: two_hidden(
+        body=lambda: [layers.Conv2D(16, 3, activation="relu"), layers.MaxPooling2D()]
+    ),
+}
+
+
+@pytest.mark.parametrize("background", [0.0, 0.3])
+@pytest.mark.parametrize("name", HEADS)
+def test_fifty_steps_of_dense_layers_give_the_weights_of_keras(
+    name: str, background: float
+) -> None:
+    plain, native = twins(HEADS[name], optimizer=lambda: keras.optimizers.SGD(1e-2))
+    x, y = digits(50 * 16 + 5)  # the last batch is a short one
+    x[x < 0.15] = background
+    logs = [model.fit(x, y, batch_size=16, shuffle=False, verbose=0) for model in (plain, native)]
+    assert_same_weights(plain, native)
+    for key, values in logs[0].history.items():
+        assert logs[1].history[key] == pytest.approx(values, rel=1e-3), key
+
+
+def test_dense_layers_and_their_loss_are_one_kernel_where_it_was_built() -> None:
+    if kernels.LIBRARY is None:
+        pytest.skip("the C kernels were not built, or are turned off")
+    lengths = {name: len(Step(compiled(build_model(name)), True).operations) for name in MODELS}
+    assert lengths == {"dense": 0, "conv": 1, "conv-pool": 1, "conv-dropout": 1}
+    assert Step(compiled(HEADS["frozen in part"]()), True).head is None
+
+
+def test_dropout_between_dense_layers_learns_and_comes_back_with_its_generator() -> None:
+    def train() -> Array:
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential(
+            [
+                *two_hidden().layers[:2],
+                layers.Dropout(0.3, seed=4),
+                *two_hidden().layers[2:],
+            ]
+        )
+        history = accelerate(compiled(model)).fit(*digits(640), epochs=6, verbose=0).history
+        assert history["loss"][-1] < history["loss"][0] / 2
+        return np.concatenate([each.ravel() for each in model.get_weights()])
+
+    np.testing.assert_array_equal(train(), train())
+
+
 def fifty_steps(model: keras.Sequential) -> dict[str, list[float]]:
     x, y = digits(50 * 32 * 10 // 9)
     x = x.reshape(-1, *model.input_shape[1:])

@@ -23,8 +23,12 @@
  *   dense    (rows, columns, filters, units)     Keras's kernel; filters and units multiples of 16
  *   outputs  (n, units)
  */
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
 
 #if defined(__AVX512F__)
 #define LANES 16 /* filters at a time: as many as a register holds */
@@ -38,7 +42,8 @@
 #define NO_WINNER 4
 #define PARTS 16     /* of the positions; their sums are kept apart, for the caller to add up */
 #define TILE 64      /* rows of flattened maps at a time */
-#define BAND 32      /* rows of a product with many zeros at a time */
+#define BAND 64      /* rows of a product with many zeros at a time */
+#define DEPTH 64     /* values of each of them at a time, at most 256 */
 #define ROWS 4       /* of a block of a matrix product, whose sums stay in registers */
 #define VECTORS 4    /* its columns */
 #define UNITS 64     /* of the dense layer at a time, backward; WIDE: forward */
@@ -54,9 +59,13 @@
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
+/* Else GCC keeps a pointer for each of a row's vectors, and runs out of registers. */
+#define KEEP_POINTER(pointer) __asm__("" : "+r"(pointer))
+
 typedef float vector __attribute__((vector_size(4 * LANES)));
 typedef int32_t mask __attribute__((vector_size(4 * LANES)));
 typedef uint32_t words __attribute__((vector_size(4 * LANES)));
+typedef uint64_t pairs __attribute__((vector_size(4 * LANES)));
 typedef uint8_t bytes __attribute__((vector_size(LANES)));
 typedef float four __attribute__((vector_size(16)));
 #if defined(__clang__)
@@ -273,27 +282,38 @@ EXPORT void conv_relu_pool_gradients(const float *images, const uint8_t *winners
     }
 }
 
+/* The products of the even lanes, 64 bits each. */
+INLINE pairs multiply_even(words a, uint32_t b) {
+#if defined(__AVX512F__)
+    return (pairs)_mm512_mul_epu32((__m512i)a, _mm512_set1_epi32((int)b));
+#elif defined(__AVX2__)
+    return (pairs)_mm256_mul_epu32((__m256i)a, _mm256_set1_epi32((int)b));
+#elif defined(__SSE2__)
+    return (pairs)_mm_mul_epu32((__m128i)a, _mm_set1_epi32((int)b));
+#else
+    return ((pairs)a & 0xFFFFFFFFu) * b;
+#endif
+}
+
+/* The upper and the lower half of the product of each lane. */
+INLINE void multiply_words(words a, uint32_t b, words *high, words *low) {
+    const pairs even = multiply_even(a, b), odd = multiply_even((words)((pairs)a >> 32), b);
+    const pairs low_half = (pairs){0} + 0xFFFFFFFFu;
+    *high = (words)((even >> 32) | (odd & ~low_half));
+    *low = (words)((even & low_half) | (odd << 32));
+}
+
 /* Philox4x32-10, the counter-based generator of Salmon et al., "Parallel random numbers: as easy
  * as 1, 2, 3" (SC 2011), for LANES counters at a time. */
-INLINE void philox(uint32_t c[4][LANES], uint32_t key0, uint32_t key1) {
+INLINE void philox(words c[4], uint32_t key0, uint32_t key1) {
     for (int round = 0; round < 10; round++) {
-        uint32_t high0[LANES], low0[LANES], high2[LANES], low2[LANES];
-        for (int l = 0; l < LANES; l++) {
-            const uint64_t product = (uint64_t)0xD2511F53u * c[0][l];
-            high0[l] = (uint32_t)(product >> 32);
-            low0[l] = (uint32_t)product;
-        }
-        for (int l = 0; l < LANES; l++) {
-            const uint64_t product = (uint64_t)0xCD9E8D57u * c[2][l];
-            high2[l] = (uint32_t)(product >> 32);
-            low2[l] = (uint32_t)product;
-        }
-        for (int l = 0; l < LANES; l++) {
-            c[0][l] = high2[l] ^ c[1][l] ^ key0;
-            c[1][l] = low2[l];
-            c[2][l] = high0[l] ^ c[3][l] ^ key1;
-            c[3][l] = low0[l];
-        }
+        words high0, low0, high2, low2;
+        multiply_words(c[0], 0xD2511F53u, &high0, &low0);
+        multiply_words(c[2], 0xCD9E8D57u, &high2, &low2);
+        c[0] = high2 ^ c[1] ^ key0;
+        c[1] = low2;
+        c[2] = high0 ^ c[3] ^ key1;
+        c[3] = low0;
         key0 += 0x9E3779B9u;
         key1 += 0xBB67AE85u;
     }
@@ -311,19 +331,14 @@ typedef struct {
  * 16 q + k of the group, the 16 bits from 16 q on of block k. This is for the LANES counters from
  * `first` on, a multiple of LANES; `dropped[q]` is for the values from `index_of(first)` + 16 q. */
 INLINE void draw_of(drop d, int64_t first, mask dropped[8]) {
-    uint32_t c[4][LANES];
-    for (int l = 0; l < LANES; l++) {
-        c[0][l] = (uint32_t)(first + l);
-        c[1][l] = (uint32_t)((first + l) >> 32);
-        c[2][l] = d.draw;
-        c[3][l] = 0;
-    }
+    const words zero = {0};
+    words c[4] = {zero, zero + (uint32_t)(first >> 32), zero + d.draw, zero};
+    uint32_t counters[LANES];
+    for (int l = 0; l < LANES; l++) counters[l] = (uint32_t)first + (uint32_t)l;
+    memcpy(&c[0], counters, sizeof counters);
     philox(c, d.seed, 0);
-    for (int q = 0; q < 8; q++) {
-        words bits;
-        memcpy(&bits, c[q / 2], sizeof bits);
-        dropped[q] = (mask)(((bits >> (16 * (q % 2))) & 0xFFFFu) < d.threshold);
-    }
+    for (int q = 0; q < 8; q++)
+        dropped[q] = (mask)(((c[q / 2] >> (16 * (q % 2))) & 0xFFFFu) < d.threshold);
 }
 
 INLINE int64_t index_of(int64_t counter) {
@@ -467,7 +482,7 @@ INLINE void multiply(int64_t rows, int64_t count, int64_t columns, const float *
 }
 
 /* The last vector begins at `last`, and may overlap the one before it. */
-INLINE void multiply_row(int64_t count, const int64_t *which, const float *left, int64_t step,
+INLINE void multiply_row(int64_t count, const uint8_t *which, const float *left,
                          const float *right, int64_t right_row, float *sums, int vectors,
                          int64_t last) {
     vector sum[2 * VECTORS];
@@ -475,44 +490,56 @@ INLINE void multiply_row(int64_t count, const int64_t *which, const float *left,
         sum[v] = load(sums + (v < vectors - 1 ? v * LANES : last), LANES);
     for (int64_t i = 0; i < count; i++) {
         const float *row = right + which[i] * right_row;
-        for (int v = 0; v < vectors; v++)
-            sum[v] += left[which[i] * step] * load(row + (v < vectors - 1 ? v * LANES : last), LANES);
+        KEEP_POINTER(row);
+        for (int v = 0; v < vectors; v++) sum[v] += left[which[i]] * load(row + v * LANES, LANES);
     }
     for (int v = 0; v < vectors; v++)
         store(sums + (v < vectors - 1 ? v * LANES : last), sum[v], LANES);
 }
 
-INLINE int64_t find_nonzero(int64_t count, const float *values, int64_t step, int64_t *which) {
-    int64_t found = 0;
-    for (int64_t k = 0; k < count; k++) {
-        which[found] = k;
-        found += values[k * step] != 0;
+/* Write which of up to DEPTH values are not 0; return how many. May write LANES values more. */
+INLINE int64_t find_nonzero(int64_t count, const float *values, uint8_t *which) {
+    int64_t found = 0, k = 0;
+#if defined(__AVX512F__)
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (; k + LANES <= count; k += LANES) {
+        const __mmask16 some =
+            _mm512_cmp_ps_mask(_mm512_loadu_ps(values + k), _mm512_setzero_ps(), _CMP_NEQ_UQ);
+        const __m512i index = _mm512_add_epi32(lanes, _mm512_set1_epi32((int)k));
+        const __m128i packed = _mm512_cvtepi32_epi8(_mm512_maskz_compress_epi32(some, index));
+        _mm_storeu_si128((__m128i *)(which + found), packed);
+        found += __builtin_popcount(some);
+    }
+#endif
+    for (; k < count; k++) {
+        which[found] = (uint8_t)k;
+        found += values[k] != 0;
     }
     return found;
 }
 
-/* The same, to sums (rows, WIDE), for a left (rows, count) of which many values are 0, as after
- * ReLU and dropout: these are skipped. */
-INLINE void multiply_sparse(int64_t rows, int64_t count, int64_t columns, const float *left,
-                            int64_t row, const float *right, int64_t right_row, float *sums) {
-    for (int64_t r = 0; r < rows; r++) {
-        int64_t which[MAX_FILTERS], c = 0;
-        const int64_t found = find_nonzero(count, left + r * row, 1, which);
-#define BLOCK(vectors)                                                                        \
-    multiply_row(found, which, left + r * row, 1, right + c, right_row, sums + r * WIDE + c,    \
-                 vectors, ((vectors)-1) * LANES)
-        for (; c + 2 * VECTORS * LANES <= columns; c += 2 * VECTORS * LANES) BLOCK(2 * VECTORS);
-        for (; c + VECTORS * LANES <= columns; c += VECTORS * LANES) BLOCK(VECTORS);
-        for (; c < columns; c += LANES) BLOCK(1);
+/* Add to sums (columns) the product of a left (count), of which many values are 0, and right
+ * (count, columns); columns are a multiple of 16. */
+INLINE void multiply_sparse(int64_t count, int64_t columns, const float *left, const float *right,
+                            float *sums) {
+    uint8_t which[MAX_FILTERS + LANES];
+    const int64_t found = find_nonzero(count, left, which);
+    int64_t c = 0;
+#define BLOCK(vectors)                                                                   \
+    multiply_row(found, which, left, right + c, columns, sums + c, vectors, ((vectors)-1) * LANES)
+    if (found == 0) return;
+    for (; c + 2 * VECTORS * LANES <= columns; c += 2 * VECTORS * LANES) BLOCK(2 * VECTORS);
+    for (; c + VECTORS * LANES <= columns; c += VECTORS * LANES) BLOCK(VECTORS);
+    for (; c < columns; c += LANES) BLOCK(1);
 #undef BLOCK
-    }
 }
 
-/* to (columns, rows) is from (rows, columns) transposed; both are multiples of 4. */
+/* to (columns, rows) is from (rows, columns) transposed. */
 INLINE void transpose(const float *from, int64_t rows, int64_t columns, int64_t from_row,
-                      float *to) {
-    for (int64_t i = 0; i < rows; i += 4)
-        for (int64_t j = 0; j < columns; j += 4) {
+                      float *to, int64_t to_row) {
+    const int64_t rows4 = rows / 4 * 4, columns4 = columns / 4 * 4;
+    for (int64_t i = 0; i < rows4; i += 4)
+        for (int64_t j = 0; j < columns4; j += 4) {
             four r[4], even, odd;
             for (int k = 0; k < 4; k++) memcpy(&r[k], from + (i + k) * from_row + j, sizeof r[k]);
             for (int half = 0; half < 2; half++) {
@@ -520,10 +547,13 @@ INLINE void transpose(const float *from, int64_t rows, int64_t columns, int64_t 
                 odd = half ? SHUFFLE(r[1], r[3], 2, 6, 3, 7) : SHUFFLE(r[1], r[3], 0, 4, 1, 5);
                 const four first = SHUFFLE(even, odd, 0, 4, 1, 5);
                 const four second = SHUFFLE(even, odd, 2, 6, 3, 7);
-                memcpy(to + (j + 2 * half) * rows + i, &first, sizeof first);
-                memcpy(to + (j + 2 * half + 1) * rows + i, &second, sizeof second);
+                memcpy(to + (j + 2 * half) * to_row + i, &first, sizeof first);
+                memcpy(to + (j + 2 * half + 1) * to_row + i, &second, sizeof second);
             }
         }
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = i < rows4 ? columns4 : 0; j < columns; j++)
+            to[j * to_row + i] = from[i * from_row + j];
 }
 
 INLINE void conv_dense_of(shape s, drop d, const float *images, const float *flat,
@@ -541,17 +571,21 @@ INLINE void conv_dense_of(shape s, drop d, const float *images, const float *fla
         for (tile t = {0}; !t.last;) {
             fill(&t, s, dropping, images, active, p);
             values_of(&t, s, weights, bias, background, x, winners);
-            if (dropping) drop_values(&t, s, d, p, x, winners);
-            for (int64_t r = 0; !dropping && r < t.active; r++)
+            if (dropping) {
+                drop_values(&t, s, d, p, x, winners);
+                for (int64_t r = 0; r < t.count; r++)
+                    multiply_sparse(s.filters, s.units, x + r * s.filters,
+                                    dense + p * s.filters * s.units,
+                                    outputs + t.image[r] * s.units);
+                continue;
+            }
+            for (int64_t r = 0; r < t.active; r++)
                 for (int64_t f = 0; f < s.filters; f++) x[r * s.filters + f] -= background[f];
             for (int64_t u = 0; u < s.units; u += WIDE) {
                 const int64_t units = smaller(WIDE, s.units - u);
                 const float *here = dense + p * s.filters * s.units + u;
                 memset(y, 0, sizeof(float) * WIDE * (size_t)up(t.count));
-                if (dropping)
-                    multiply_sparse(t.count, s.filters, units, x, s.filters, here, s.units, y);
-                else
-                    multiply(t.count, s.filters, units, x, s.filters, 1, here, s.units, y, WIDE);
+                multiply(t.count, s.filters, units, x, s.filters, 1, here, s.units, y, WIDE);
                 for (int64_t r = 0; r < t.count; r++)
                     for (int64_t v = 0; v < units; v++)
                         outputs[t.image[r] * s.units + u + v] += y[r * WIDE + v];
@@ -583,12 +617,18 @@ INLINE void conv_dense_gradients_of(shape s, drop d, const float *images, const 
     float background[MAX_FILTERS], ones[MAX_FILTERS], x[TILE * MAX_FILTERS];
     float g[TILE * UNITS], back[TILE * MAX_FILTERS], rest[MAX_UNITS];
     float transposed[UNITS * MAX_FILTERS], shared[MAX_FILTERS * UNITS];
+    float alive[TILE * MAX_FILTERS] = {0}; /* the flat rows' x, of the filters that see background */
+    int64_t live[MAX_FILTERS], n_live = 0; /* which these are */
     mask background_winners[MAX_FILTERS / LANES], winners[TILE * MAX_FILTERS / LANES];
     vector sums[MAX_FILTERS / LANES][MAX_SIZE * MAX_SIZE + 1] = {{{0}}};
     vector of_flat[MAX_FILTERS] = {{0}};
     const tile one = {.count = 1, .active = 1, .corner = {flat}};
     values_of(&one, s, weights, bias, 0, background, background_winners);
-    for (int64_t f = 0; f < s.filters; f++) ones[f] = 1;
+    for (int64_t f = 0; f < s.filters; f++) {
+        ones[f] = 1;
+        live[n_live] = f;
+        n_live += background[f] > 0;
+    }
     for (int64_t p = cells * part / PARTS; p < cells * (part + 1) / PARTS; p++) {
         memset(dense_gradients + p * area, 0, sizeof(float) * (size_t)area);
         memcpy(rest, summed, sizeof(float) * (size_t)s.units);
@@ -597,23 +637,27 @@ INLINE void conv_dense_gradients_of(shape s, drop d, const float *images, const 
             values_of(&t, s, weights, bias, ones, x, winners);
             if (d.threshold > 0) drop_values(&t, s, d, p, x, winners);
             memset(back, 0, sizeof(float) * (size_t)(up(t.active) * s.filters));
+            for (int64_t r = t.active; r < t.count; r++)
+                for (int64_t l = 0; l < n_live; l++)
+                    alive[(r - t.active) * MAX_FILTERS + l] = x[r * s.filters + live[l]];
             for (int64_t u = 0; u < s.units; u += UNITS) {
                 const int64_t units = smaller(UNITS, s.units - u);
                 const float *here = dense + p * area + u;
                 float *to = dense_gradients + p * area + u;
                 gather(&t, s, gradients, u, units, rest, g);
                 multiply(s.filters, t.active, units, x, 1, s.filters, g, UNITS, to, s.units);
-                transpose(here, s.filters, units, s.units, transposed);
+                transpose(here, s.filters, units, s.units, transposed, s.filters);
                 multiply(t.active, units, s.filters, g, UNITS, 1, transposed, s.filters, back,
                          s.filters);
                 if (t.count == t.active) continue;
                 /* All flat rows have the same maps, so their gradients are summed first. */
                 memset(shared, 0, sizeof(float) * (size_t)(s.filters * UNITS));
-                multiply(s.filters, t.count - t.active, units, x + t.active * s.filters, 1,
-                         s.filters, g + t.active * UNITS, UNITS, shared, UNITS);
-                for (int64_t f = 0; f < s.filters; f++)
+                multiply(n_live, t.count - t.active, units, alive, 1, MAX_FILTERS,
+                         g + t.active * UNITS, UNITS, shared, UNITS);
+                for (int64_t l = 0; l < n_live; l++)
                     for (int64_t v = 0; v < units; v += LANES) {
-                        const vector gradient = load(shared + f * UNITS + v, LANES);
+                        const int64_t f = live[l];
+                        const vector gradient = load(shared + l * UNITS + v, LANES);
                         float *sum = to + f * s.units + v;
                         store(sum, load(sum, LANES) + background[f] * gradient, LANES);
                         of_flat[f] += load(here + f * s.units + v, LANES) * gradient;
@@ -699,40 +743,176 @@ EXPORT void conv_dense_gradients(const float *images, const float *flat, const f
               summed, dense_gradients, partial)
 }
 
-/* Write the product of left (rows, count), of which most values are 0, and right (count, columns);
- * at least 16 columns. The value (i, k) of left is at i * row + k * step. */
+/* Add to product (some, columns), some up to BAND, that of left (some, count), of which many values
+ * are 0, and right (count, columns), count up to DEPTH; at least LANES columns. */
+INLINE void multiply_band(int64_t some, int64_t count, int64_t columns, const float *left,
+                          int64_t row, const float *right, float *product) {
+    const int64_t vectors = (columns + LANES - 1) / LANES;
+    const int64_t blocks = (vectors + 2 * VECTORS - 1) / (2 * VECTORS);
+    int64_t found[BAND];
+    uint8_t which[BAND][DEPTH + LANES];
+    vector packed[DEPTH * 2 * VECTORS]; /* right's: side by side and aligned */
+    for (int64_t r = 0; r < some; r++) found[r] = find_nonzero(count, left + r * row, which[r]);
+    for (int64_t b = 0; b < blocks; b++) {
+        const int64_t begin = vectors * b / blocks, end = vectors * (b + 1) / blocks;
+        const int64_t c = begin * LANES;
+        const int64_t last = smaller((end - 1) * LANES, columns - LANES) - c;
+#define BLOCK(vectors)                                                                         \
+    case vectors:                                                                              \
+        for (int64_t k = 0; k < count; k++)                                                    \
+            for (int v = 0; v < vectors; v++)                                                  \
+                packed[k * vectors + v] =                                                      \
+                    load(right + k * columns + c + (v < vectors - 1 ? v * LANES : last), LANES); \
+        for (int64_t r = 0; r < some; r++)                                                     \
+            multiply_row(found[r], which[r], left + r * row, (const float *)packed,            \
+                         vectors * LANES, product + r * columns + c, vectors, last);           \
+        break;
+        switch (end - begin) {
+            BLOCK(1) BLOCK(2) BLOCK(3) BLOCK(4)
+            BLOCK(5) BLOCK(6) BLOCK(7) BLOCK(8) /* 2 * VECTORS */
+        }
+#undef BLOCK
+    }
+}
+
+/* Write the product of left (rows, count), of which many values are 0, and right (count, columns).
+ * The value (i, k) of left is at i * row + k * step; one of the two is 1. */
 EXPORT void multiply_zeros(const float *left, const float *right, float *product, int64_t rows,
                            int64_t count, int64_t columns, int64_t row, int64_t step,
                            int threads) {
-    const int64_t vectors = (columns + LANES - 1) / LANES;
-    const int64_t blocks = (vectors + 2 * VECTORS - 1) / (2 * VECTORS);
-#pragma omp parallel for num_threads(threads) schedule(dynamic)
-    for (int64_t first = 0; first < rows; first += BAND) {
-        const int64_t some = smaller(BAND, rows - first);
-        memset(product + first * columns, 0, sizeof(float) * (size_t)(some * columns));
-        for (int64_t k = 0; k < count; k += TILE) {
-            const float *values = left + first * row + k * step;
-            int64_t which[BAND][TILE], found[BAND];
-            for (int64_t r = 0; r < some; r++)
-                found[r] = find_nonzero(smaller(TILE, count - k), values + r * row, step, which[r]);
-            for (int64_t b = 0; b < blocks; b++) {
-                const int64_t begin = vectors * b / blocks, end = vectors * (b + 1) / blocks;
-                const int64_t c = begin * LANES;
-                const int64_t last = smaller((end - 1) * LANES, columns - LANES) - c;
-#define BLOCK(vectors)                                                                       \
-    case vectors:                                                                            \
-        for (int64_t r = 0; r < some; r++)                                                   \
-            multiply_row(found[r], which[r], values + r * row, step, right + k * columns + c, \
-                         columns, product + (first + r) * columns + c, vectors, last);       \
-        break;
-                switch (end - begin) {
-                    BLOCK(1) BLOCK(2) BLOCK(3) BLOCK(4)
-                    BLOCK(5) BLOCK(6) BLOCK(7) BLOCK(8) /* 2 * VECTORS */
-                }
-#undef BLOCK
+    const int64_t bands = (rows + BAND * threads - 1) / (BAND * threads) * threads;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t band = 0; band < bands; band++) {
+        const int64_t first = rows * band / bands, some = rows * (band + 1) / bands - first;
+        float *to = product + first * columns;
+        float turned[BAND * DEPTH];                                  /* left's, in rows */
+        float wide[DEPTH * LANES] = {0}, sums[BAND * LANES] = {0}; /* where columns are too few */
+        memset(to, 0, sizeof(float) * (size_t)(some * columns));
+        for (int64_t k = 0; k < count; k += DEPTH) {
+            const int64_t deep = smaller(DEPTH, count - k), from_row = step == 1 ? row : DEPTH;
+            const float *values = left + first * row + k * step, *factors = right + k * columns;
+            if (step != 1) {
+                transpose(values, deep, some, step, turned, DEPTH);
+                values = turned;
             }
+            if (columns >= LANES) {
+                multiply_band(some, deep, columns, values, from_row, factors, to);
+                continue;
+            }
+            for (int64_t i = 0; i < deep; i++)
+                for (int64_t c = 0; c < columns; c++) wide[i * LANES + c] = factors[i * columns + c];
+            multiply_band(some, deep, LANES, values, from_row, wide, sums);
         }
+        for (int64_t r = 0; columns < LANES && r < some; r++)
+            for (int64_t c = 0; c < columns; c++) to[r * columns + c] = sums[r * LANES + c];
     }
+}
+
+/* ---- Dense layers with ReLU, the last one with softmax and cross-entropy ----
+ *
+ * The loss, and all gradients with it, in one call: between ReLUs half of everything is 0. */
+
+/* Replace values (n, units) by dropout(ReLU(values + bias)). */
+static void activate(float *values, const float *bias, int64_t n, int64_t units, drop d,
+                     int threads) {
+    const vector zero = {0};
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t k = 0; k < n; k++)
+        for (int64_t u = 0; u < units; u += LANES) {
+            const int64_t lanes = smaller(LANES, units - u);
+            const vector sum = load(values + k * units + u, lanes) + load(bias + u, lanes);
+            store(values + k * units + u, where(sum <= zero, zero, sum), lanes);
+        }
+    if (d.threshold > 0)
+        dropout(values, values, n * units, d.threshold, d.scale, d.seed, d.draw, threads);
+}
+
+/* Set the gradients of values that are 0 to 0, and scale the others. */
+static void deactivate(float *gradients, const float *values, int64_t count, float scale,
+                       int threads) {
+    const vector zero = {0};
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t i = 0; i < count; i += LANES) {
+        const int64_t lanes = smaller(LANES, count - i);
+        const vector g = load(gradients + i, lanes) * scale;
+        store(gradients + i, where(load(values + i, lanes) == zero, zero, g), lanes);
+    }
+}
+
+/* Turn an image's product with the last layer into its logits, and write their gradients. Returns
+ * the loss; `right` grows by 1 where the first of the highest logits is the label's. */
+INLINE float crossentropy(float *logits, const float *bias, int64_t classes, int64_t label,
+                          float share, float *gradients, int64_t *right) {
+    float highest = -INFINITY, sum = 0;
+    int64_t best = 0;
+    for (int64_t c = 0; c < classes; c++) {
+        logits[c] += bias[c];
+        best = logits[c] > highest ? c : best;
+        highest = logits[best];
+    }
+    *right += best == label;
+    for (int64_t c = 0; c < classes; c++) sum += gradients[c] = expf(logits[c] - highest);
+    for (int64_t c = 0; c < classes; c++) gradients[c] *= share / sum;
+    gradients[label] -= share;
+    return logf(sum) + highest - logits[label];
+}
+
+/* Write the loss, the mean over n images, the logits and the gradients of all weights and biases.
+ *
+ *   x         (n, sizes[0]); or, where weights[0] is null, the first layer's product, (n, sizes[1])
+ *   labels    (n), each below sizes[layers]
+ *   weights   of each layer (sizes[i], sizes[i + 1]); bias (sizes[i + 1])
+ *   drops     what dropout makes 0 of the values of each layer but the last
+ *   values    of each layer (n, sizes[i + 1]); of the last, the logits
+ *   gradients of each layer's product, likewise; of weights and bias in those arrays
+ *   scratch   as long as the largest weights but the first
+ *   measured  the loss, and how many labels the highest logit is right about
+ *
+ * Returns 0, or 1, and nothing written, where a label is none. */
+EXPORT int dense_loss(const float *x, const int64_t *labels, int64_t n, int64_t layers,
+                       const int64_t *sizes, const float *const *weights, const float *const *bias,
+                       const drop *drops, float *const *values, float *const *gradients,
+                       float *const *weight_gradients, float *const *bias_gradients,
+                       float *scratch, float *measured, int threads) {
+    const int64_t classes = sizes[layers];
+    int64_t right = 0;
+    double total = 0;
+    for (int64_t k = 0; k < n; k++)
+        if (labels[k] < 0 || labels[k] >= classes) return 1;
+    for (int64_t i = 0; i < layers; i++) {
+        const float *from = i ? values[i - 1] : x;
+        if (weights[i])
+            multiply_zeros(from, weights[i], values[i], n, sizes[i], sizes[i + 1], sizes[i], 1,
+                           threads);
+        else
+            memcpy(values[i], x, sizeof(float) * (size_t)(n * sizes[i + 1]));
+        if (i < layers - 1) activate(values[i], bias[i], n, sizes[i + 1], drops[i], threads);
+    }
+    for (int64_t k = 0; k < n; k++)
+        total += crossentropy(values[layers - 1] + k * classes, bias[layers - 1], classes,
+                              labels[k], 1.0f / (float)n, gradients[layers - 1] + k * classes,
+                              &right);
+    measured[0] = (float)(total / (double)n);
+    measured[1] = (float)right;
+    for (int64_t i = layers - 1; i >= 0; i--) {
+        const float *from = i ? values[i - 1] : x;
+        const int64_t inputs = sizes[i], units = sizes[i + 1];
+        memset(bias_gradients[i], 0, sizeof(float) * (size_t)units);
+        for (int64_t k = 0; k < n; k++)
+            for (int64_t u = 0; u < units; u++) bias_gradients[i][u] += gradients[i][k * units + u];
+        if (weights[i])
+            multiply_zeros(from, gradients[i], weight_gradients[i], inputs, n, units, 1, inputs,
+                           threads);
+        if (i == 0) break;
+#pragma omp parallel for num_threads(threads) schedule(static)
+        for (int64_t k = 0; k < inputs; k += BAND)
+            transpose(weights[i] + k * units, smaller(BAND, inputs - k), units, units, scratch + k,
+                      inputs);
+        multiply_zeros(gradients[i], scratch, gradients[i - 1], n, units, inputs, units, 1,
+                       threads);
+        deactivate(gradients[i - 1], values[i - 1], n * inputs, drops[i - 1].scale, threads);
+    }
+    return 0;
 }
 
 /* 2: AVX-512, 1: AVX2 with FMA, 0: neither, or no x86. */

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +39,7 @@ _ARGUMENTS: dict[str, list[Any]] = {
     "conv_dense_gradients": [*[_POINTER] * 10, *[_INTEGER] * 7, *_DROP],
     "dropout": [*[_POINTER] * 2, _INTEGER, *_DROP],
     "multiply_zeros": [*[_POINTER] * 3, *[_INTEGER] * 5, ctypes.c_int],
+    "dense_loss": [*[_POINTER] * 2, *[_INTEGER] * 2, *[_POINTER] * 10, ctypes.c_int],
 }
 
 
@@ -49,7 +51,7 @@ def open_library(path: Path) -> ctypes.CDLL | None:
         return None
     for name, arguments in _ARGUMENTS.items():
         function = getattr(library, name)
-        function.argtypes, function.restype = arguments, None
+        function.argtypes = arguments
     return library
 
 
@@ -95,6 +97,17 @@ class Drop(NamedTuple):
 
 
 KEEP_ALL = Drop(0.0, 0, 0)
+
+
+class _Drop(ctypes.Structure):
+    """``drop`` of ``kernels.c``."""
+
+    _fields_ = (
+        ("threshold", ctypes.c_uint32),
+        ("seed", ctypes.c_uint32),
+        ("draw", ctypes.c_uint32),
+        ("scale", ctypes.c_float),
+    )
 
 
 def conv_relu(images: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
@@ -165,15 +178,75 @@ def multiply_zeros(x: torch.Tensor, dense: torch.Tensor) -> torch.Tensor:
     return result
 
 
+class DenseLoss:
+    """Dense layers with ReLU, the last one's logits, their mean cross-entropy and all gradients.
+
+    Fast where many values are 0, as after ReLU. What it returns is overwritten by the next call.
+
+    Args:
+        kernels: ``(inputs, units)`` float32 of each layer; read at each call, where they are.
+        biases: ``(units,)`` float32 of each layer, likewise.
+    """
+
+    def __init__(self, kernels: Sequence[torch.Tensor], biases: Sequence[torch.Tensor]) -> None:
+        self.parameters = kernels, biases
+        self.sizes = [len(kernels[0]), *(len(each) for each in biases)]
+        self.of_kernels = [torch.empty_like(each) for each in kernels]
+        self.of_biases = [torch.empty_like(each) for each in biases]
+        self.scratch = torch.empty(max(each.numel() for each in kernels))
+        self.measured = torch.empty(2)
+        self.values: list[torch.Tensor] = []
+
+    def __call__(
+        self, x: torch.Tensor, labels: torch.Tensor, drops: Sequence[Drop], given: bool
+    ) -> tuple[float, int, torch.Tensor]:
+        """Return loss, how many labels the logits are right about, and the logits.
+
+        Then ``of_kernels`` and ``of_biases`` are the gradients and, where the first product was
+        given, ``of_values[0]`` that of this product.
+
+        Args:
+            x: ``(n, inputs)`` float32; or the product of the first layer, ``(n, units)``.
+            labels: ``(n,)`` int64.
+            drops: what dropout makes 0 of each layer's values after its ReLU, of all but the last.
+            given: whether ``x`` is the product of the first layer.
+
+        Raises:
+            IndexError: a label is none of the classes.
+        """
+        kernels, biases = self.parameters
+        if not self.values or len(self.values[0]) != len(x):
+            self.values = [torch.empty((len(x), units)) for units in self.sizes[1:]]
+            self.of_values = [torch.empty_like(each) for each in self.values]
+            gradients = self.of_values, self.of_kernels, self.of_biases
+            self._results = [_pointers(each) for each in (self.values, *gradients)]
+        refused = _call(
+            "dense_loss",
+            *(x.contiguous(), labels.contiguous(), len(x), len(biases)),
+            (ctypes.c_int64 * len(self.sizes))(*self.sizes),
+            _pointers([None, *kernels[1:]] if given else kernels),
+            _pointers(biases),
+            (_Drop * len(drops))(*(_as_drop(each) for each in drops)),
+            *self._results,
+            *(self.scratch, self.measured),
+        )
+        if refused:
+            wrong = next(each for each in labels.tolist() if not 0 <= each < self.sizes[-1])
+            raise IndexError(f"Target {wrong} is out of bounds.")  # as Torch says it
+        loss, right = self.measured.tolist()
+        return loss, int(right), self.values[-1]
+
+
 def dropout(values: torch.Tensor, drop: Drop) -> torch.Tensor:
     """Return ``values``, float32 of any shape, with some of them 0 and the others scaled up."""
     result: torch.Tensor = _Dropout.apply(values, drop)  # type: ignore[no-untyped-call]
     return result
 
 
-def _call(name: str, *arguments: Any) -> None:
+def _call(name: str, *arguments: Any) -> int:
     pointers = [each.data_ptr() if torch.is_tensor(each) else each for each in arguments]
-    getattr(LIBRARY, name)(*pointers, torch.get_num_threads())
+    returned: int = getattr(LIBRARY, name)(*pointers, torch.get_num_threads())
+    return returned
 
 
 def _shape(images: torch.Tensor, kernel: torch.Tensor) -> tuple[int, int, int, int, int]:
@@ -276,6 +349,16 @@ def _multiply_zeros(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     product = torch.empty((len(left), right.shape[1]))
     _call("multiply_zeros", left, right, product, *left.shape, right.shape[1], *left.stride())
     return product
+
+
+def _pointers(tensors: Sequence[torch.Tensor | None]) -> ctypes.Array[ctypes.c_void_p]:
+    addresses = (None if each is None else each.data_ptr() for each in tensors)
+    return (ctypes.c_void_p * len(tensors))(*addresses)
+
+
+def _as_drop(drop: Drop) -> _Drop:
+    threshold, scale, seed, draw = drop.arguments
+    return _Drop(threshold, seed, draw, scale)
 
 
 class _Dropout(torch.autograd.Function):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -18,8 +18,21 @@ from chiffres.models.backend import keras
 from chiffres.native import kernels
 
 Operation = Callable[[torch.Tensor], torch.Tensor]
-MOST_NONZERO = 0.35
+MOST_NONZERO = 0.5
 """The share of a batch's values up to which skipping zeros is faster than multiplying them."""
+
+
+class Product:
+    """A dense layer without its bias and activation, which the next operation applies."""
+
+    bias = None
+    activation = staticmethod(keras.activations.linear)
+
+    def __init__(self, layer: Any) -> None:
+        self.layer = layer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.layer, name)
 
 
 class NotLowered(Exception):  # noqa: N818 - no error: such a model trains with plain Keras
@@ -36,7 +49,12 @@ def lower(model: keras.Sequential, training: bool) -> list[Operation]:
     Raises:
         NotLowered: a layer, or one of its options, has no such operation.
     """
-    layers = [layer for layer in _flatten(model) if training or not _is_dropout(layer)]
+    return lower_all(flatten(model), training)
+
+
+def lower_all(layers: Iterable[Any], training: bool) -> list[Operation]:
+    """Return what ``layers``, the first ones of a model, do one after the other; see ``lower``."""
+    layers = [layer for layer in layers if training or not _is_dropout(layer)]
     operations: list[Operation] = []
     inputs_only = True  # no weight before this layer, so nothing needs its input's gradient
     while layers:
@@ -54,10 +72,11 @@ def softmax(x: torch.Tensor) -> torch.Tensor:
     return torch.softmax(x, -1)
 
 
-def _flatten(model: keras.Sequential) -> Iterator[Any]:
+def flatten(model: keras.Sequential) -> Iterator[Any]:
+    """Yield the layers of ``model`` and of the models inside it, in order."""
     for layer in model.layers:
         if type(layer) is keras.Sequential:
-            yield from _flatten(layer)
+            yield from flatten(layer)
         elif type(layer) is not keras.layers.InputLayer:
             yield layer
 
@@ -191,15 +210,15 @@ def _dropout(layer: Any, training: bool) -> list[Operation]:
         return []
     if kernels.LIBRARY is None:
         return [lambda x: keras.random.dropout(x, layer.rate, seed=layer.seed_generator)]
-    return [lambda x: kernels.dropout(x, _draw(layer))]
+    return [lambda x: kernels.dropout(x, draw(layer))]
 
 
-def _draw(layer: Any) -> kernels.Drop:
+def draw(layer: Any) -> kernels.Drop:
     """Return what a dropout layer drops next, and let its generator go on."""
     state = layer.seed_generator.state.value
-    seed, draw = (int(word) % 2**32 for word in state.tolist())
+    seed, number = (int(word) % 2**32 for word in state.tolist())
     state[1] += 1
-    return kernels.Drop(layer.rate, seed, draw)
+    return kernels.Drop(layer.rate, seed, number)
 
 
 def _flat(layer: Any, training: bool) -> list[Operation]:
@@ -229,6 +248,7 @@ _LOWERINGS: dict[type, Callable[[Any, bool], list[Operation]]] = {
     keras.layers.ReLU: _call,
     keras.layers.Rescaling: _call,
     keras.layers.Reshape: _reshape,
+    Product: _dense,
 }
 
 
@@ -241,13 +261,18 @@ def _first_layers(layers: Sequence[Any]) -> tuple[list[Operation], int]:
     return [], 0
 
 
+def mostly_zeros(x: torch.Tensor) -> bool:
+    """Whether skipping the zeros of ``x`` ``(n, …)`` is worth while: some rows tell."""
+    some = x[::8]
+    return int(some.count_nonzero()) <= MOST_NONZERO * some.numel()
+
+
 def _first_dense(layer: Any) -> list[Operation]:
     dense, *after = _lower(layer, training=True)
     kernel, bias = layer.kernel.value, _value(layer.bias)
 
     def of_pixels(x: torch.Tensor) -> torch.Tensor:
-        some = x[::8]
-        if x.ndim != 2 or int(some.count_nonzero()) > MOST_NONZERO * some.numel():
+        if x.ndim != 2 or not mostly_zeros(x):
             return dense(x)
         product = kernels.multiply_zeros(x, kernel)
         return product if bias is None else product + bias
@@ -268,7 +293,7 @@ def _first_convolution(layers: Sequence[Any]) -> tuple[list[Operation], int]:
         weights, offset = dense.kernel.value, _value(dense.bias)
 
         def together(x: torch.Tensor) -> torch.Tensor:
-            drop = _draw(dropout) if dropout else kernels.KEEP_ALL
+            drop = draw(dropout) if dropout else kernels.KEEP_ALL
             product = kernels.conv_dense(x, kernel, bias, weights, pool, drop)
             return product if offset is None else product + offset
 
@@ -302,13 +327,15 @@ def _halves(layer: Any) -> bool:
 
 def _flattened_into(layers: Sequence[Any]) -> tuple[Any, Any]:
     """Return the dropout, if any, and the dense layer that flattened maps go to, if they do."""
-    kinds = [type(layer) for layer in layers[:3]]
-    if kinds[:2] == [keras.layers.Flatten, keras.layers.Dense]:
-        return None, layers[1]
-    if kinds == [keras.layers.Dropout, keras.layers.Flatten, keras.layers.Dense]:
-        _lower(layers[0], training=True)
-        return layers[0], layers[2]
-    return None, None
+    dropout = layers[0] if layers and _is_dropout(layers[0]) else None
+    flat, *others = layers[dropout is not None :][:2] or [None]
+    if type(flat) is not keras.layers.Flatten or not others:
+        return None, None
+    if type(others[0]) not in (keras.layers.Dense, Product):
+        return None, None
+    if dropout:
+        _lower(dropout, training=True)
+    return dropout, others[0]
 
 
 def _value(variable: Any) -> torch.Tensor | None:

@@ -7,52 +7,86 @@ schedules, saving and resuming stay Keras's.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
 
-def fuse(optimizer: Any) -> None:
+def updater(optimizer: Any, variables: Sequence[Any]) -> Callable[[Sequence[torch.Tensor]], None]:
+    """Return what applies gradients to ``variables``: Keras's ``apply``, or the update alone.
+
+    The latter where Keras would do nothing besides.
+    """
+    fused = fuse(optimizer)
+    if fused is None or not _updates_only(optimizer, variables):
+        return lambda gradients: optimizer.apply(gradients, variables)
+
+    def update(gradients: Sequence[torch.Tensor]) -> None:
+        if not optimizer.built:
+            optimizer.apply(gradients, variables)
+            return
+        fused(gradients, variables, optimizer.learning_rate)
+        optimizer.iterations.value.add_(1)
+
+    return update
+
+
+def _updates_only(optimizer: Any, variables: Sequence[Any]) -> bool:
+    """Whether there is no clipping, decay, averaging, accumulation, scale or constraint."""
+    options = ("clipnorm", "clipvalue", "global_clipnorm", "weight_decay", "loss_scale_factor")
+    more = ("use_ema", "gradient_accumulation_steps")
+    return not any(getattr(optimizer, option) for option in (*options, *more)) and not any(
+        variable.constraint or variable.overwrite_with_gradient for variable in variables
+    )
+
+
+def fuse(optimizer: Any) -> Callable[..., None] | None:
     """Let ``optimizer`` update float32 variables with one fused kernel, where there is one."""
     # Keras puts a class of its own backend in the place of the public one.
     if not type(optimizer).__module__.startswith("keras."):
-        return
-    update = _UPDATES.get(type(optimizer).__name__)
+        return None
+    update, names = _UPDATES.get(type(optimizer).__name__, (None, ()))
     if update is None or getattr(optimizer, "nesterov", False):
-        return
+        return None
+    found: dict[tuple[int, ...], list[list[torch.Tensor]]] = {}
 
     def backend_update_step(
         gradients: Sequence[torch.Tensor], variables: Sequence[Any], learning_rate: Any
     ) -> None:
-        values = [variable.value for variable in variables]
-        index = [optimizer._get_variable_index(variable) for variable in variables]
+        key = tuple(map(id, variables))
+        if key not in found:
+            index = [optimizer._get_variable_index(variable) for variable in variables]
+            states = [getattr(optimizer, name, None) or [] for name in names]
+            found[key] = [
+                [variable.value for variable in variables],
+                *([state[i].value for i in index] if state else [] for state in states),
+            ]
+        values, *kept = found[key]
         in_order = [gradient.contiguous() for gradient in gradients]  # what the kernels assume
         with torch.no_grad():
-            update(optimizer, values, in_order, index, float(learning_rate))
+            update(optimizer, values, in_order, kept, float(learning_rate))
 
     optimizer._backend_update_step = backend_update_step
-
-
-def _values(variables: Sequence[Any], index: Sequence[int]) -> list[torch.Tensor]:
-    return [variables[i].value for i in index]
+    return backend_update_step
 
 
 def _adam(
     optimizer: Any,
     values: list[torch.Tensor],
     gradients: list[torch.Tensor],
-    index: list[int],
+    kept: list[list[torch.Tensor]],
     learning_rate: float,
 ) -> None:
     """Keras adds epsilon to the root of the velocity, Torch to that of the corrected velocity."""
     step = int(optimizer.iterations) + 1
+    momentums, velocities, velocity_hats = kept
     torch._fused_adam_(
         values,
         gradients,
-        _values(optimizer._momentums, index),
-        _values(optimizer._velocities, index),
-        _values(optimizer._velocity_hats, index) if optimizer.amsgrad else [],
+        momentums,
+        velocities,
+        velocity_hats,
         [torch.tensor(float(step))] * len(values),
         lr=learning_rate,
         beta1=optimizer.beta_1,
@@ -68,7 +102,7 @@ def _sgd(
     optimizer: Any,
     values: list[torch.Tensor],
     gradients: list[torch.Tensor],
-    index: list[int],
+    kept: list[list[torch.Tensor]],
     learning_rate: float,
 ) -> None:
     """Keras's momentum holds the step itself, m ← μ m - η g, where Torch's holds gradients.
@@ -79,7 +113,7 @@ def _sgd(
     torch._fused_sgd_(
         values,
         gradients,
-        _values(optimizer.momentums, index) if momentum else [],
+        kept[0],
         weight_decay=0.0,
         momentum=momentum,
         lr=-1.0 if momentum else learning_rate,
@@ -90,4 +124,10 @@ def _sgd(
     )
 
 
-_UPDATES = {"Adam": _adam, "AdamW": _adam, "SGD": _sgd}
+_ADAM = _adam, ("_momentums", "_velocities", "_velocity_hats")
+_UPDATES: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "Adam": _ADAM,
+    "AdamW": _ADAM,
+    "SGD": (_sgd, ("momentums",)),
+}
+"""The update of each optimizer, and where it keeps what it needs besides the gradients."""

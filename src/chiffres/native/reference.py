@@ -109,6 +109,35 @@ def multiply_zeros(left: Array, right: Array) -> Array:
     return np.asarray(left @ right)
 
 
+def dense_loss(
+    x: Array, labels: Array, weights: list[Array], biases: list[Array], factors: list[Array]
+) -> tuple[float, Array, list[Array], list[Array], Array]:
+    """Return loss, logits, and the gradients of weights, of biases and of the first product.
+
+    The values of each layer but the last are multiplied by ``factors``, which is what dropout does.
+    """
+    entering, products = [x], []
+    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        products.append(entering[-1] @ weight + bias)
+        if layer < len(factors):
+            entering.append(np.maximum(products[-1], 0) * factors[layer])
+    logits = products[-1] - products[-1].max(axis=1, keepdims=True)
+    log_probabilities = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    rows = np.arange(len(x))
+    loss = -log_probabilities[rows, labels].mean()
+    back = np.exp(log_probabilities)
+    back[rows, labels] -= 1
+    back /= len(x)
+    of_weights: list[Array] = []
+    of_biases: list[Array] = []
+    for layer in reversed(range(len(weights))):
+        if layer < len(factors):
+            back = (back @ weights[layer + 1].T) * factors[layer] * (products[layer] > 0)
+        of_weights.insert(0, entering[layer].T @ back)
+        of_biases.insert(0, back.sum(axis=0))
+    return float(loss), products[-1], of_weights, of_biases, back
+
+
 def philox(counters: Array, key: tuple[int, int]) -> Array:
     """Return the Philox4x32-10 blocks of ``counters`` ``(n, 4)`` uint32, of the same shape.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +11,9 @@ import torch.nn.functional as F  # noqa: N812 - as in Torch's own documentation
 
 from chiffres.errors import TrainingError
 from chiffres.models.backend import keras
+from chiffres.native.head import Head, with_head
 from chiffres.native.layers import NotLowered, lower, softmax
-from chiffres.native.optimizers import fuse
+from chiffres.native.optimizers import updater
 
 Logs = dict[str, Any]
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -34,16 +36,20 @@ class Step:
         self.model = model
         self.input_shape = tuple(model.input_shape[1:])
         self.operations = lower(model, training)
+        self.head: Head | None = None
         self.variables = model.trainable_variables
         self.values = [variable.value for variable in self.variables]
         self.loss_on_logits = _loss_on_logits(model) if self.operations[-1] is softmax else None
         if self.loss_on_logits:
             self.operations.pop()
+        if training and self.loss_on_logits is _sparse and not model.optimizer.loss_scale_factor:
+            self.operations, self.head = with_head(model) or (self.operations, None)
         if training and not self.values:
             raise NotLowered("nothing in it is trainable")
         self.metrics = _accuracies(model)
+        self.means = [_Mean(each) for each in (model._loss_tracker, *(self.metrics or []))]
         if training:
-            fuse(model.optimizer)
+            self.update = updater(model.optimizer, self.variables)
 
     def train(self, data: Any) -> Logs:
         """Learn from a list of one batch; return what was measured since the epoch began.
@@ -55,17 +61,38 @@ class Step:
         if batch is None:
             logs: Logs = self.model.train_step(data[0])
             return logs
-        optimizer = self.model.optimizer
+        if self.head:
+            return self._train_with_head(self.head, *batch)
         x, y = batch
         output, loss = self._forward(x, y, training=True)
-        if loss.isnan():
+        self._refuse(bool(loss.isnan()))
+        scaled = self.model.optimizer.scale_loss(loss)
+        self.update(torch.autograd.grad(scaled, self.values))
+        return self._measure(x, y, output.detach(), loss.detach())
+
+    def _train_with_head(self, head: Head, x: torch.Tensor, y: torch.Tensor) -> Logs:
+        entering = self._operate(x)
+        found = head(entering.detach(), y.reshape(len(y)).long())
+        self._refuse(math.isnan(found.loss))
+        gradients = found.gradients
+        if found.of_product is not None:
+            before = self.values[: len(self.values) - len(gradients)]
+            gradients = [*torch.autograd.grad(entering, before, found.of_product), *gradients]
+        self.update(gradients)
+        if self.metrics is None or any(type(metric) is not _SPARSE for metric in self.metrics):
+            return self._measure(x, y, found.logits, torch.tensor(found.loss))
+        self.means[0].add(found.loss * len(x), len(x))
+        for mean in self.means[1:]:
+            mean.add(found.right, len(x))
+        return {mean.name: mean.result() for mean in self.means}
+
+    def _refuse(self, is_nan: bool) -> None:
+        if is_nan:
+            optimizer = self.model.optimizer
             raise TrainingError(
                 f"the loss is not a number at step {int(optimizer.iterations) + 1}; try a "
                 f"learning rate below {float(optimizer.learning_rate):g}, or smaller inputs"
             )
-        gradients = torch.autograd.grad(optimizer.scale_loss(loss), self.values)
-        optimizer.apply(gradients, self.variables)
-        return self._measure(x, y, output.detach(), loss.detach())
 
     def test(self, data: Any) -> Logs:
         """Measure a list of one batch; return what was measured since the evaluation began."""
@@ -89,13 +116,16 @@ class Step:
             return None
         return x.to(torch.float32), y
 
+    def _operate(self, x: torch.Tensor) -> torch.Tensor:
+        for operation in self.operations:
+            x = operation(x)
+        return x
+
     def _forward(
         self, x: torch.Tensor, y: torch.Tensor, training: bool
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return logits, or outputs where the loss is not taken from logits, and the loss."""
-        output = x
-        for operation in self.operations:
-            output = operation(output)
+        output = self._operate(x)
         if self.loss_on_logits:
             return output, self.loss_on_logits(y, output)
         return output, self.model._compute_loss(x=x, y=y, y_pred=output, training=training)
@@ -103,19 +133,15 @@ class Step:
     def _measure(
         self, x: torch.Tensor, y: torch.Tensor, output: torch.Tensor, loss: torch.Tensor
     ) -> Logs:
-        tracker = self.model._loss_tracker
-        _add(tracker, loss * len(x), len(x))
+        self.means[0].add(loss * len(x), len(x))
         if self.metrics is None:
             predicted = softmax(output) if self.loss_on_logits else output
             logs: Logs = self.model.compute_metrics(x, y, predicted)
             return logs
-        for metric in self.metrics:
+        for metric, mean in zip(self.metrics, self.means[1:], strict=True):
             labels = y.argmax(-1) if type(metric) is _CATEGORICAL else y.reshape(len(y))
-            _add(metric, (output.argmax(-1) == labels).sum(), len(x))
-        return {
-            metric.name: metric.total.value / metric.count.value
-            for metric in (tracker, *self.metrics)
-        }
+            mean.add((output.argmax(-1) == labels).sum(), len(x))
+        return {mean.name: mean.result() for mean in self.means}
 
 
 _CATEGORICAL = keras.metrics.CategoricalAccuracy
@@ -131,9 +157,19 @@ def _accuracies(model: keras.Sequential) -> list[Any] | None:
     return metrics if all(type(each) in (_CATEGORICAL, _SPARSE) for each in metrics) else None
 
 
-def _add(metric: Any, total: torch.Tensor, count: int) -> None:
-    metric.total.value.add_(total)
-    metric.count.value.add_(count)
+class _Mean:
+    """A mean of Keras's, on its own variables."""
+
+    def __init__(self, metric: Any) -> None:
+        self.name = metric.name
+        self.total, self.count = metric.total.value, metric.count.value
+
+    def add(self, total: torch.Tensor | float, count: int) -> None:
+        self.total.add_(total)
+        self.count.add_(count)
+
+    def result(self) -> float:
+        return float(self.total / self.count)
 
 
 def _loss_on_logits(model: keras.Sequential) -> Loss | None:
