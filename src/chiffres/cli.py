@@ -293,7 +293,7 @@ def predict(
 @app.command(epilog="Example: chiffres export runs/lab-mnist/conv --to h5")
 def export(
     model: Model,
-    target: Annotated[str, typer.Option("--to", metavar="h5|keras", help="In which form.")],
+    target: Annotated[str, typer.Option("--to", metavar="h5|keras|onnx", help="In which form.")],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="By default the lab's name for it, here.")
     ] = None,

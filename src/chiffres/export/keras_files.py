@@ -27,11 +27,7 @@ def export_keras(model: Path, out: Path | None = None) -> Path:
 
 def _export(model: Path, out: Path | None, suffix: str) -> Path:
     loaded = load_model(model, compile=False)
-    path = out or Path(_default_name(model) + suffix)
-    if path.suffix != suffix:  # Keras chooses the format by it
-        path = path.with_name(path.name + suffix)
-    if path.exists() and path.samefile(find_model(model)):
-        raise UsageError(f"{path}: is the model itself; its optimizer would be lost")
+    path = output_path(model, out, suffix)
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)  # Keras's advice against .h5: it was asked for
     try:
@@ -39,6 +35,20 @@ def _export(model: Path, out: Path | None, suffix: str) -> Path:
             loaded.save(temporary)
     finally:
         logging.set_verbosity(verbosity)
+    return path
+
+
+def output_path(model: Path, out: Path | None, suffix: str) -> Path:
+    """Return where an export of ``model`` goes: ``out``, else its default name here.
+
+    Raises:
+        UsageError: there lies the model itself.
+    """
+    path = out or Path(_default_name(model) + suffix)
+    if path.suffix != suffix:  # Keras chooses the format by it
+        path = path.with_name(path.name + suffix)
+    if path.exists() and path.samefile(find_model(model)):
+        raise UsageError(f"{path}: is the model itself; its optimizer would be lost")
     return path
 
 
