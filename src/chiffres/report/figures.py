@@ -18,6 +18,7 @@ from matplotlib.transforms import blended_transform_factory
 
 from chiffres.data import Dataset
 from chiffres.data.dataset import CLASSES
+from chiffres.evaluation.corrupt import CORRUPTIONS, corrupt
 from chiffres.evaluation.metrics import Evaluation
 from chiffres.report.words import Words
 from chiffres.storage import replacing
@@ -59,9 +60,17 @@ def data_uri(figure: Figure, kind: str = "svg") -> str:
 
 def digit_grid(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> Figure:
     """Draw the lab's 3×3 grid: the first nine of ``images``, their labels above."""
-    figure = Figure(figsize=(4, 4.3))
-    for position, (image, label) in enumerate(zip(images[:9], labels[:9], strict=True), 1):
-        axes = figure.add_subplot(3, 3, position)
+    return labelled_grid(images[:9], labels[:9], columns=3)
+
+
+def labelled_grid(
+    images: npt.NDArray[np.uint8], labels: npt.NDArray[Any], columns: int = 10
+) -> Figure:
+    """Draw all ``images``, ``(n, 28, 28)``, in rows of ``columns``, their labels above."""
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(4 / 3 * columns, 4.3 / 3 * rows))
+    for position, (image, label) in enumerate(zip(images, labels, strict=True), 1):
+        axes = figure.add_subplot(rows, columns, position)
         _show(axes, image)
         axes.set_title(str(label), fontsize=10, pad=3)
     figure.subplots_adjust(wspace=0.06, hspace=0.22)
@@ -170,6 +179,20 @@ def feature_maps(
             axes = part.add_subplot(-(-count // 11), 11, channel + 1)
             axes.imshow(stack[:, :, channel], cmap="gray", vmin=0)
             axes.axis("off")
+    return figure
+
+
+def corruptions(image: npt.NDArray[np.uint8]) -> Figure:
+    """Draw a digit, ``(28, 28)``, under every corruption, the corruption's name above."""
+    columns = 5
+    rows = -(-len(CORRUPTIONS) // columns)
+    # On white, the white sides of a striped digit would not be seen.
+    figure = Figure(figsize=(1.3 * columns, 1.55 * rows), facecolor=STYLE["grid.color"])
+    for position, name in enumerate(CORRUPTIONS, 1):
+        axes = figure.add_subplot(rows, columns, position)
+        _show(axes, corrupt(image[None], name)[0])
+        axes.set_title(name, fontsize=9, pad=3)
+    figure.subplots_adjust(wspace=0.08, hspace=0.22)
     return figure
 
 

@@ -1,0 +1,111 @@
+"""Drawing primitives: pen strokes, and the small irregularities of a hand.
+
+Points are ``(n, 2)`` float64, x to the right and y downwards, in any unit: ``paint`` brings them to
+size. Every function that draws at random takes its generator first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from scipy.interpolate import CubicSpline
+from scipy.ndimage import distance_transform_edt
+
+from chiffres.data.dataset import SIDE
+from chiffres.data.image import BOX
+
+Floats = npt.NDArray[np.float64]
+Grey = npt.NDArray[np.uint8]
+Maker = Callable[[np.random.Generator], Grey]
+
+DETAIL = 4
+"""Pixels of the canvas that become one pixel of the 28×28 image, so that edges are soft."""
+
+
+def gallery(
+    makers: Mapping[str, tuple[float, Maker]], n: int, seed: int, stream: int
+) -> tuple[Grey, npt.NDArray[np.str_]]:
+    """Return ``n`` images, ``(n, 28, 28)`` uint8, and the kind of each, ``(n,)`` str.
+
+    Args:
+        makers: of each kind its share and the function that draws one; the shares add up to 1.
+        n: how many, at least 0.
+        seed: at least 0. Image ``i`` depends on ``seed`` and ``i`` alone, so more images with the
+            same seed begin with the same ones.
+        stream: another number for each gallery, so that one seed gives them independent chances.
+    """
+    names = list(makers)
+    bounds = np.cumsum([share for share, _ in makers.values()])
+    images = np.zeros((n, SIDE, SIDE), np.uint8)
+    kinds = np.zeros(n, f"U{max(map(len, names))}")
+    for index in range(n):
+        rng = np.random.default_rng([seed, index, stream])
+        kinds[index] = names[int(np.searchsorted(bounds[:-1], rng.random(), side="right"))]
+        images[index] = makers[str(kinds[index])][1](rng)
+    return images, kinds
+
+
+def paint(strokes: Sequence[Floats], width: float) -> Floats:
+    """Return strokes of a round pen, ``(height, width)``, 0 = paper to 1 = ink.
+
+    Args:
+        strokes: the points that the pen passes, in straight lines, at least two different ones.
+        width: of the pen, in pixels of the 28×28 image that ``normalize`` makes of the drawing.
+    """
+    points = np.concatenate(strokes)
+    low, extent = points.min(axis=0), np.ptp(points, axis=0)
+    scale = DETAIL * (BOX - width) / extent.max()
+    radius = DETAIL * width / 2
+    margin = int(radius) + 3
+    columns, rows = np.ceil(extent * scale).astype(int) + 2 * margin
+    untouched = np.ones((rows, columns), bool)
+    for stroke in strokes:
+        x, y = np.rint(_dense((stroke - low) * scale) + margin).astype(int).T
+        untouched[y, x] = False
+    return np.asarray(np.clip(radius + 0.5 - distance_transform_edt(untouched), 0, 1))
+
+
+def _dense(points: Floats) -> Floats:
+    """Return points along the same line, half a unit apart."""
+    lengths = np.hypot(*np.diff(points, axis=0).T)
+    along = np.concatenate([[0.0], np.cumsum(lengths)])
+    steps = np.arange(0, along[-1] + 0.5, 0.5)
+    return np.stack([np.interp(steps, along, axis) for axis in points.T], axis=1)
+
+
+def curve(points: Floats) -> Floats:
+    """Return a smooth curve through the points, ``(12 n, 2)``.
+
+    The parameter grows with the square root of the distance, which keeps the curve from looping
+    between close points (E. Catmull and R. Rom's splines, "centripetal").
+    """
+    steps = np.sqrt(np.hypot(*np.diff(points, axis=0).T)) + 1e-6
+    times = np.concatenate([[0.0], np.cumsum(steps)])
+    return np.asarray(CubicSpline(times, points)(np.linspace(0, times[-1], 12 * len(points))))
+
+
+def slant(
+    rng: np.random.Generator, turn: float = 15, shear: float = 0.25, stretch: float = 1.3
+) -> Floats:
+    """Return a random ``(2, 2)`` matrix for points: a stretch, a slant, then a turn.
+
+    Args:
+        rng: where it takes its chance from.
+        turn: the largest, in degrees, either way.
+        shear: the largest, either way.
+        stretch: the largest, of one side against the other being 1.
+    """
+    angle = np.deg2rad(rng.uniform(-turn, turn))
+    lean = rng.uniform(-shear, shear)
+    side = np.sqrt(stretch) ** rng.uniform(-1, 1)
+    turned = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return np.asarray(turned @ np.array([[1, lean], [0, 1]]) @ np.diag([side, 1 / side]))
+
+
+def smooth_noise(rng: np.random.Generator, side: int, cells: int) -> Floats:
+    """Return ``(side, side)`` values about 0, about 1 large, that change over ``side / cells``."""
+    coarse = Image.fromarray(rng.standard_normal((cells, cells)).astype(np.float32))
+    return np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC), np.float64)
