@@ -55,6 +55,36 @@ def test_what_was_measured_becomes_a_table_and_bars(measured: Measured) -> None:
     assert axes.get_title() == "conv-dropout"
 
 
+DOCS = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("page", "language"),
+    [
+        ("README.md", "en"),
+        ("README.fr.md", "fr"),
+        ("docs/speed.md", "en"),
+        ("docs/speed.fr.md", "fr"),
+    ],
+)
+def test_the_tables_of_the_docs_are_what_was_measured(page: str, language: str) -> None:
+    """`chiffres bench training --from docs/speed.json --markdown` prints them."""
+    table = pictures.table(Measured.from_json(DOCS / "docs/speed.json"), Words(language))
+    assert table.markdown() in (DOCS / page).read_text(encoding="utf-8")
+
+
+def test_what_was_saved_can_be_shown_again(measured: Measured, tmp_path: Path) -> None:
+    path = tmp_path / "measured.json"
+    path.write_text(json.dumps(measured.json()), encoding="utf-8")
+    assert Measured.from_json(path) == measured
+    options = ["bench", "training", "--from", str(path), "--markdown", "--lang", "en"]
+    shown = CliRunner().invoke(app, options).stdout.splitlines()
+    assert shown[:2] == ["| engine | conv-dropout |", "| --- | ---: |"]
+    path.write_text("[]", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"expected what bench training --json writes"):
+        Measured.from_json(path)
+
+
 def test_the_matrix_products_are_those_of_the_layers() -> None:
     """conv-pool: 26 x 26 places of 9 x 32 weights; 5408 x 128; 128 x 10."""
     by_hand = 2 * (2 * 676 * 9 * 32 + 3 * 5408 * 128 + 3 * 128 * 10)

@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,6 +64,23 @@ class Measured:
         """Return the document of ``bench training --json``."""
         rows = [asdict(row) for row in self.rows]
         return {"schema": 1, "bench": "training", "machine": self.machine, "rows": rows}
+
+    @classmethod
+    def from_json(cls, path: Path) -> Measured:
+        """Read what ``bench training --json`` wrote.
+
+        Raises:
+            UsageError: it is not such a file.
+        """
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            names = [each.name for each in fields(Row) if each.init]
+            rows = [Row(**{name: row[name] for name in names}) for row in document["rows"]]
+            return cls(document["machine"], rows)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"{path}: expected what bench training --json writes: {error}"
+            ) from None
 
     def seconds(self, subject: str, engine: str) -> Row | None:
         """Return the row of an engine's epochs, or None where it was not measured."""

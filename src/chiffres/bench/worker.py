@@ -140,7 +140,9 @@ def main() -> None:
         epoch = keras_epoch(model, keras.optimizers.Adam(RATE), images, labels)
     epoch(min(WARM_UP, len(images)))
     names = ("keras", "torch", "tensorflow-cpu", "jax", "numpy")
-    installed = {dist.name.lower(): dist.version for dist in metadata.distributions()}
+    installed = {
+        dist.name.lower().replace("_", "-"): dist.version for dist in metadata.distributions()
+    }
     versions = {name: installed[name] for name in names if name in installed}
     print(json.dumps({"versions": versions}), flush=True)
     for _ in sys.stdin:

@@ -33,7 +33,7 @@ _PARTS = """
     Constant GlorotNormal GlorotUniform HeNormal HeUniform LecunNormal LecunUniform Ones Orthogonal
     RandomNormal RandomUniform TruncatedNormal VarianceScaling Zeros
     L1 L1L2 L2 MaxNorm NonNeg UnitNorm
-    Adam AdamW SGD RMSprop Nadam
+    Adam AdamW SGD RMSprop Nadam CosineDecay
     SparseCategoricalCrossentropy CategoricalCrossentropy
     __tuple__ __keras_tensor__ TensorShape
 """

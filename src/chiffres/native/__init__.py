@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from chiffres.models.backend import BACKEND, keras
@@ -17,7 +18,9 @@ from chiffres.models.backend import BACKEND, keras
 logger = logging.getLogger("chiffres.native")
 
 
-def accelerate(model: keras.Sequential) -> keras.Sequential:
+def accelerate(
+    model: keras.Sequential, training_loss: Callable[[Any, Any], Any] | None = None
+) -> keras.Sequential:
     """Let ``model`` train natively inside Keras's own ``fit``; return it.
 
     It stays a Keras model: compile it (before or after), pass callbacks, save and load it as
@@ -29,6 +32,11 @@ def accelerate(model: keras.Sequential) -> keras.Sequential:
     TensorFlow does: digits that the model gives a probability below 1e-7 are learnt too.
 
     ``fit`` then raises TrainingError where the loss is not a number.
+
+    Args:
+        model: layers in a row.
+        training_loss: of labels and logits, what is minimised in place of the cross-entropy that
+            the model is compiled with, which evaluation keeps to.
     """
     if BACKEND != "torch":
         _say_why(model.name, f"the backend is {BACKEND}, not torch")
@@ -49,8 +57,8 @@ def accelerate(model: keras.Sequential) -> keras.Sequential:
         return plain.fit(**options)
 
     model.fit = fit
-    model.make_train_function = functools.partial(_make_function, model, "train")
-    model.make_test_function = functools.partial(_make_function, model, "test")
+    model.make_train_function = functools.partial(_make_function, model, "train", training_loss)
+    model.make_test_function = functools.partial(_make_function, model, "test", None)
     return model
 
 
@@ -68,13 +76,15 @@ class InOneThread(keras.callbacks.Callback):  # type: ignore[misc]
         """Do nothing."""
 
 
-def _make_function(model: keras.Sequential, kind: str, force: bool = False) -> None:
+def _make_function(
+    model: keras.Sequential, kind: str, training_loss: Any, force: bool = False
+) -> None:
     """Set the model's train or test function. Anew each time: layers may have changed."""
     from chiffres.native.layers import NotLowered
     from chiffres.native.step import Step
 
     try:
-        function = getattr(Step(model, training=kind == "train"), kind)
+        function = getattr(Step(model, kind == "train", training_loss), kind)
     except NotLowered as reason:
         _say_why(model.name, str(reason))
         getattr(type(model), f"make_{kind}_function")(model, force=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -24,22 +24,38 @@ class TensorBatches(_Adapter):  # type: ignore[misc]
         y: ``(n, …)`` likewise.
         batch_size: rows per batch; the last one may have fewer.
         shuffle: whether each pass draws a new order from Torch's generator.
+        change: what each batch of ``x`` goes through, with all chance from a generator.
     """
 
-    def __init__(self, x: Any, y: Any, batch_size: int, shuffle: bool = False) -> None:
+    def __init__(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int,
+        shuffle: bool = False,
+        change: Callable[[torch.Tensor, torch.Generator], torch.Tensor] | None = None,
+    ) -> None:
         self.x, self.y = _tensor(x), _tensor(y)
         self.rows_per_batch = batch_size
         self.draws = shuffle
         self.order: torch.Tensor | None = None
+        self.change = change
+        self.generator = torch.Generator()
 
     def __len__(self) -> int:
         return math.ceil(len(self.x) / self.rows_per_batch)
 
     def shuffle(self, rng: np.random.Generator) -> None:
-        """Draw the order of all passes to come."""
+        """Draw the order of all passes to come, and what changes the next one."""
         self.order = torch.from_numpy(rng.permutation(len(self.x)))
+        if self.change:
+            self.generator.manual_seed(int(rng.integers(2**63)))
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for x, y in self._gathered():
+            yield (self.change(x, self.generator) if self.change else x), y
+
+    def _gathered(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         order = torch.randperm(len(self.x)) if self.draws else self.order
         if order is None:
             size = self.rows_per_batch

@@ -26,7 +26,9 @@ class Step:
     step, which treats it or says what is wrong with it.
     """
 
-    def __init__(self, model: keras.Sequential, training: bool) -> None:
+    def __init__(
+        self, model: keras.Sequential, training: bool, training_loss: Loss | None = None
+    ) -> None:
         if type(model) is not keras.Sequential:
             raise NotLowered(f"it is a {type(model).__name__}, not a Sequential")
         if model.jit_compile or model.steps_per_execution > 1 or model.optimizer is None:
@@ -40,6 +42,9 @@ class Step:
         self.variables = model.trainable_variables
         self.values = [variable.value for variable in self.variables]
         self.loss_on_logits = _loss_on_logits(model) if self.operations[-1] is softmax else None
+        if training_loss and not self.loss_on_logits:
+            raise NotLowered("it does not end in a softmax with its cross-entropy")
+        self.loss_on_logits = training_loss or self.loss_on_logits
         if self.loss_on_logits:
             self.operations.pop()
         if training and self.loss_on_logits is _sparse and not model.optimizer.loss_scale_factor:

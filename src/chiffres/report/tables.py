@@ -25,6 +25,11 @@ class Table:
     headings: list[str]
     rows: list[list[str]]
 
+    def markdown(self) -> str:
+        """Return the table as Markdown; the figures stand to the right."""
+        rule = ["---", *["---:"] * (len(self.headings) - 1)]
+        return "\n".join(f"| {' | '.join(row)} |" for row in (self.headings, rule, *self.rows))
+
 
 def side_by_side(comparison: Comparison, words: Words) -> Table:
     """Return one row per model: cost, accuracy of each part, loss."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from chiffres.data import Digits
+from chiffres.data.negatives import training_negatives
 from chiffres.models import as_input, in_input_shape
 from chiffres.models.backend import BACKEND, keras
+from chiffres.training.augment import Augmentation
+from chiffres.training.loss import NOT_A_DIGIT
 
 
 class Shuffled(Protocol):
@@ -22,40 +26,79 @@ class Shuffled(Protocol):
         """Draw a new order of the digits."""
 
 
-def make_batches(digits: Digits, model: keras.Model, batch_size: int) -> Shuffled:
-    """Return ``digits`` as the model is fed with them fastest, in the same order everywhere."""
+@dataclass(frozen=True)
+class Examples:
+    """Digits and images of none, which are labelled ``NOT_A_DIGIT``; arrays as in ``Digits``."""
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def with_negatives(digits: Digits, share: float, seed: int) -> Examples:
+    """Return ``digits`` and, after them, ``share`` times as many images of no digit."""
+    negatives = training_negatives(round(share * len(digits)), seed)[0]
+    labels = np.full(len(negatives), NOT_A_DIGIT, np.uint8)
+    return Examples(
+        np.concatenate([digits.images, negatives]), np.concatenate([digits.labels, labels])
+    )
+
+
+def make_batches(
+    examples: Digits | Examples,
+    model: keras.Model,
+    batch_size: int,
+    augmentation: Augmentation | None = None,
+) -> Shuffled:
+    """Return ``examples`` as the model is fed with them fastest, in the same order everywhere."""
     if BACKEND != "torch":
-        return Batches(digits, model, batch_size)
+        return Batches(examples, model, batch_size, augmentation)
     from chiffres.native.arrays import TensorBatches
 
-    labels = digits.labels.astype(np.int64)
-    return TensorBatches(in_input_shape(digits.images, model), labels, batch_size)
+    labels = examples.labels.astype(np.int64)
+    images = in_input_shape(examples.images, model)
+    return TensorBatches(images, labels, batch_size, change=augmentation)
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """``digits`` in batches of ``batch_size``, each made when asked for.
+    """``examples`` in batches of ``batch_size``, each made when asked for.
 
     Batch ``i`` is ``(inputs, labels)``: float32 of the model's input shape, and ``(b,)`` int64.
     """
 
-    def __init__(self, digits: Digits, model: keras.Model, batch_size: int) -> None:
+    def __init__(
+        self,
+        examples: Digits | Examples,
+        model: keras.Model,
+        batch_size: int,
+        augmentation: Augmentation | None = None,
+    ) -> None:
         super().__init__()
-        self.digits = digits
+        self.examples = examples
         self.model = model
         self.batch_size = batch_size
-        self.order = np.arange(len(digits))
+        self.augmentation = augmentation
+        self.order = np.arange(len(examples))
+        self.seed = 0
 
     def __len__(self) -> int:
-        return math.ceil(len(self.digits) / self.batch_size)
+        return math.ceil(len(self.examples) / self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
         start = index * self.batch_size
         chosen = self.order[start : start + self.batch_size]
-        return (
-            as_input(self.digits.images[chosen], self.model),
-            self.digits.labels[chosen].astype(np.int64),
-        )
+        inputs = as_input(self.examples.images[chosen], self.model)
+        if self.augmentation:
+            import torch
+
+            generator = torch.Generator().manual_seed(self.seed + index)
+            inputs = self.augmentation(torch.from_numpy(inputs), generator).numpy()
+        return inputs, self.examples.labels[chosen].astype(np.int64)
 
     def shuffle(self, rng: np.random.Generator) -> None:
-        """Draw a new order of the digits."""
-        self.order = rng.permutation(len(self.digits))
+        """Draw a new order of the examples, and what changes them."""
+        self.order = rng.permutation(len(self.examples))
+        if self.augmentation:
+            self.seed = int(rng.integers(2**62))

@@ -9,15 +9,46 @@ as TensorFlow does, the backend that the lab was made with.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
+from chiffres.data.dataset import CLASSES
 from chiffres.models.backend import keras
 
+NOT_A_DIGIT = CLASSES
+"""The label of an image that no digit is to be read in."""
+Loss = Callable[[Any, Any], Any]
 
-def train_on_logits(model: keras.Model) -> None:
+
+def crossentropy(labels: Any, logits: Any, smoothing: float = 0.0) -> Any:
+    """Return the mean cross-entropy, where ``NOT_A_DIGIT`` is to make all digits as probable.
+
+    Args:
+        labels: ``(n,)`` or ``(n, 1)`` integers, 0 to 10.
+        logits: ``(n, 10)`` float32.
+        smoothing: the share of each target, 0 to below 1, that is spread over all digits.
+            Source: C. Szegedy et al., Rethinking the Inception Architecture for Computer Vision,
+            CVPR 2016. For images of no digit: D. Hendrycks, M. Mazeika and T. Dietterich, Deep
+            Anomaly Detection with Outlier Exposure, ICLR 2019.
+    """
+    labels = keras.ops.reshape(labels, (-1, 1))
+    digits = labels < NOT_A_DIGIT
+    log_probabilities = keras.ops.log_softmax(logits, axis=-1)
+    chosen = keras.ops.where(digits, labels, keras.ops.zeros_like(labels))
+    of_digit = keras.ops.take_along_axis(log_probabilities, chosen, axis=-1)
+    spread = keras.ops.where(digits, smoothing, 1.0)
+    of_all = keras.ops.mean(log_probabilities, axis=-1, keepdims=True)
+    return -keras.ops.mean((1 - spread) * of_digit + spread * of_all)
+
+
+def train_on_logits(model: keras.Model, training_loss: Loss | None = None) -> None:
     """Let ``fit`` of this model, compiled with the sparse cross-entropy, take the logits.
 
     What is saved does not change: the model still ends with its softmax and its loss.
+
+    Args:
+        model: layers in a row.
+        training_loss: of labels and logits, what is minimised in place of the cross-entropy.
     """
     on_probabilities = model.compute_loss
     last = model.layers[-1]
@@ -37,6 +68,8 @@ def train_on_logits(model: keras.Model) -> None:
         outputs, logits = kept.pop() if kept else (None, None)
         if outputs is not y_pred or sample_weight is not None:
             return on_probabilities(x, y, y_pred, sample_weight, **rest)
+        if training_loss and rest.get("training"):
+            return training_loss(y, logits)
         losses = keras.ops.sparse_categorical_crossentropy(y, logits, from_logits=True)
         return keras.ops.mean(losses)
 

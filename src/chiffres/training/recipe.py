@@ -25,8 +25,16 @@ class Recipe(BaseModel):
         data: the name of a dataset.
         scale: ``"raw"``: the model is fed grey levels from 0 to 255; ``"unit"``: 0 to 1.
         optimizer: Keras's, by its name in lower case.
-        learning_rate: of the optimizer, above 0.
+        learning_rate: of the optimizer, above 0; the highest one of a schedule.
+        schedule: ``"constant"``; or ``"one-cycle"``: from a 25th up in a straight line, then down
+            to 0 along half a cosine.
+        warmup: the share of the steps, 0 to below 1, that a one-cycle schedule goes up.
+        momentum: of ``sgd``, 0 to below 1.
+        weight_decay: the share of each weight, times the learning rate, that a step takes away.
         loss: what is minimised.
+        label_smoothing: the share of each target, 0 to below 1, that is spread over all digits.
+        augment: the name of what is done to the digits in training.
+        negatives: how many images of no digit are trained on, as a share of the digits, 0 to 1.
         batch_size: digits per step, at least 1.
         epochs: passes over the training part, at least 1.
         seed: of the initial weights, the order of the digits and the dropout.
@@ -39,7 +47,14 @@ class Recipe(BaseModel):
     scale: Scale = "raw"
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
     learning_rate: float = Field(default=1e-4, gt=0)
+    schedule: Literal["constant", "one-cycle"] = "constant"
+    warmup: float = Field(default=0.2, ge=0, lt=1)
+    momentum: float = Field(default=0.0, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
     loss: Literal["sparse_categorical_crossentropy"] = "sparse_categorical_crossentropy"
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    augment: str = "none"
+    negatives: float = Field(default=0.0, ge=0, le=1)
     batch_size: int = Field(default=128, ge=1)
     epochs: int = Field(default=20, ge=1)
     seed: int = Field(default=9000, ge=0, lt=2**31)

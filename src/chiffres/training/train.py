@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from pathlib import Path
@@ -9,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from chiffres.data import Dataset, load_dataset
+from chiffres.data import Dataset, Digits, load_dataset
 from chiffres.errors import RunError, TrainingError, UsageError
 from chiffres.models import build_model, find_builder
 from chiffres.models.backend import BACKEND, keras
 from chiffres.models.files import load_model
 from chiffres.native import accelerate
 from chiffres.storage import remove_unfinished, replacing
-from chiffres.training.batches import Shuffled, make_batches
-from chiffres.training.loss import train_on_logits
+from chiffres.training.augment import find_augmentation
+from chiffres.training.batches import Examples, Shuffled, make_batches, with_negatives
+from chiffres.training.loss import Loss, crossentropy, train_on_logits
 from chiffres.training.progress import ProgressBar
 from chiffres.training.recipe import Recipe
 from chiffres.training.run import COLUMNS, SCHEMA, Run
@@ -56,6 +58,7 @@ def train(
         raise UsageError(f"{out}: not a folder; choose another")
     else:
         find_builder(recipe.model)  # raises before anything is written
+        find_augmentation(recipe.augment)
         run.start(recipe, dataset, BACKEND)
     if not run.finished:
         _fit(run, recipe, dataset)
@@ -82,19 +85,25 @@ def _check_same(run: Run, recipe: Recipe, dataset: Dataset) -> None:
 
 def _fit(run: Run, recipe: Recipe, dataset: Dataset) -> None:
     keras.utils.set_random_seed(recipe.seed)
-    model = _resumed(run) or _compiled(recipe)
-    train_on_logits(model)
-    accelerate(model)
-    batches = make_batches(dataset.train, model, recipe.batch_size)
-    done = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // len(batches)
-    progress = ProgressBar(recipe.model, recipe.epochs, len(batches), done)
+    digits: Digits | Examples = dataset.train
+    if recipe.negatives:
+        digits = with_negatives(dataset.train, recipe.negatives, recipe.seed)
+    steps = math.ceil(len(digits) / recipe.batch_size)
+    model = _resumed(run) or _compiled(recipe, steps)
+    loss = _training_loss(recipe)
+    train_on_logits(model, loss)
+    accelerate(model, loss)
+    batches = make_batches(digits, model, recipe.batch_size, find_augmentation(recipe.augment))
+    done = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
+    progress = ProgressBar(recipe.model, recipe.epochs, steps, done)
+    recorder = Recorder(run, recipe, done, len(digits) / len(dataset.train))
     try:
         model.fit(
             batches,
             validation_data=make_batches(dataset.validation, model, recipe.batch_size),
             initial_epoch=done,
             epochs=recipe.epochs,
-            callbacks=[Randomness(recipe.seed, batches), Recorder(run, recipe, done), progress],
+            callbacks=[Randomness(recipe.seed, batches), recorder, progress],
             shuffle=False,
             verbose=0,
         )
@@ -103,13 +112,35 @@ def _fit(run: Run, recipe: Recipe, dataset: Dataset) -> None:
     run.record(epochs=recipe.epochs)  # a crash may have come between the last model and this
 
 
-def _compiled(recipe: Recipe) -> keras.Model:
+def _training_loss(recipe: Recipe) -> Loss | None:
+    if not recipe.negatives and not recipe.label_smoothing:
+        return None
+    return functools.partial(crossentropy, smoothing=recipe.label_smoothing)
+
+
+def _compiled(recipe: Recipe, steps: int) -> keras.Model:
     model = build_model(recipe.model, recipe.scale)
-    optimizer = keras.optimizers.get(
-        {"class_name": recipe.optimizer, "config": {"learning_rate": recipe.learning_rate}}
-    )
-    model.compile(loss=recipe.loss, optimizer=optimizer, metrics=["accuracy"])
+    model.compile(loss=recipe.loss, optimizer=_optimizer(recipe, steps), metrics=["accuracy"])
     return model
+
+
+def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+    """Return Keras's optimizer for a training of so many steps per epoch."""
+    rate: Any = recipe.learning_rate
+    if recipe.schedule == "one-cycle":
+        rising = round(recipe.warmup * steps * recipe.epochs)
+        rate = keras.optimizers.schedules.CosineDecay(
+            rate / 25,
+            decay_steps=steps * recipe.epochs - rising,
+            warmup_target=rate,
+            warmup_steps=rising,
+        )
+    config: dict[str, Any] = {"learning_rate": rate}
+    if recipe.weight_decay:
+        config["weight_decay"] = recipe.weight_decay
+    if recipe.momentum:
+        config["momentum"] = recipe.momentum
+    return keras.optimizers.get({"class_name": recipe.optimizer, "config": config})
 
 
 def _resumed(run: Run) -> keras.Model | None:
@@ -146,10 +177,11 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
     resuming. Only then is the epoch counted in ``metrics.json``.
     """
 
-    def __init__(self, run: Run, recipe: Recipe, done: int) -> None:
+    def __init__(self, run: Run, recipe: Recipe, done: int, examples_per_digit: float = 1) -> None:
         super().__init__()
         self.run = run
         self.recipe = recipe
+        self.examples_per_digit = examples_per_digit
         self.history = {name: values[:done] for name, values in run.history().items()}
         if len(self.history["loss"]) < done:
             raise RunError(
@@ -170,6 +202,7 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Write history, metrics and model."""
         measured = {name: float((logs or {})[name]) for name in COLUMNS}
+        measured["accuracy"] *= self.examples_per_digit  # no answer is right for what is no digit
         if not all(math.isfinite(value) for value in measured.values()):
             raise TrainingError(
                 f"{self.run.folder}: the loss is {measured['loss']} after epoch {epoch + 1}; try a "

@@ -1,0 +1,42 @@
+"""The network behind ``chiffres read``: the best that a laptop trains overnight, in 2 MB."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chiffres.models.backend import keras
+
+layers = keras.layers
+
+
+def convolution(filters: int) -> list[Any]:
+    """Return a normalised 3×3 convolution that keeps the size of its maps."""
+    return [
+        layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal"),
+        layers.BatchNormalization(momentum=0.95),
+        layers.ReLU(),
+    ]
+
+
+def reader() -> keras.Sequential:
+    """Six convolutions, pooled after each two: 298,378 parameters to train."""
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(32, 3, activation="relu", kernel_initializer="he_normal"),
+            *convolution(32),
+            layers.MaxPooling2D(),
+            *convolution(64),
+            *convolution(64),
+            layers.MaxPooling2D(),
+            *convolution(128),
+            *convolution(128),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dropout(0.3),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+
+
+MODELS = {"reader": reader}
