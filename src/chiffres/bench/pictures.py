@@ -60,6 +60,7 @@ def bars(measured: Measured, words: Words) -> Figure:
                     textcoords="offset points",
                     va="center",
                     fontsize=9,
+                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
                 )
             axes.set_title(model)
             axes.set_xlim(0, 1.22 * max(medians))
