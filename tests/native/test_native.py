@@ -200,6 +200,11 @@ OPTIMIZERS: dict[str, Callable[[], Any]] = {
     "schedule": lambda: keras.optimizers.SGD(
         keras.optimizers.schedules.CosineDecay(0.1, 40), momentum=0.9
     ),
+    "one cycle": lambda: keras.optimizers.Adam(
+        keras.optimizers.schedules.CosineDecay(1e-5, 30, warmup_target=1e-3, warmup_steps=15),
+        epsilon=1e-3,
+    ),
+    "cosine": lambda: keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 40, 0.1)),
     "sgd": lambda: keras.optimizers.SGD(0.05),
     "nesterov": lambda: keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True),
     "rmsprop": lambda: keras.optimizers.RMSprop(1e-4),

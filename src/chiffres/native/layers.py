@@ -229,6 +229,13 @@ def _reshape(layer: Any, training: bool) -> list[Operation]:
     return [lambda x: x.reshape(len(x), *layer.target_shape)]
 
 
+def _rescaling(layer: Any, training: bool) -> list[Operation]:
+    scale, offset = layer.scale, layer.offset
+    if not all(isinstance(each, int | float) for each in (scale, offset)):
+        return [layer.call]
+    return [(lambda x: x * scale + offset) if offset else (lambda x: x * scale)]
+
+
 def _call(layer: Any, training: bool) -> list[Operation]:
     return [layer.call]
 
@@ -246,7 +253,7 @@ _LOWERINGS: dict[type, Callable[[Any, bool], list[Operation]]] = {
     keras.layers.LeakyReLU: _call,
     keras.layers.MaxPooling2D: _max_pooling,
     keras.layers.ReLU: _call,
-    keras.layers.Rescaling: _call,
+    keras.layers.Rescaling: _rescaling,
     keras.layers.Reshape: _reshape,
     Product: _dense,
 }

@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from chiffres.models.backend import keras
+
 
 def updater(optimizer: Any, variables: Sequence[Any]) -> Callable[[Sequence[torch.Tensor]], None]:
     """Return what applies gradients to ``variables``: Keras's ``apply``, or the update alone.
@@ -26,10 +28,29 @@ def updater(optimizer: Any, variables: Sequence[Any]) -> Callable[[Sequence[torc
         if not optimizer.built:
             optimizer.apply(gradients, variables)
             return
-        fused(gradients, variables, optimizer.learning_rate)
+        fused(gradients, variables, _learning_rate(optimizer))
         optimizer.iterations.value.add_(1)
 
     return update
+
+
+def _learning_rate(optimizer: Any) -> float:
+    """Return the rate of the step to come.
+
+    Keras computes that of a schedule with some twenty operations on tensors of one value.
+    """
+    schedule = optimizer._learning_rate
+    if type(schedule) is not keras.optimizers.schedules.CosineDecay:
+        return float(optimizer.learning_rate)
+    step, first, begin = int(optimizer.iterations), 0, schedule.initial_learning_rate
+    if schedule.warmup_target is not None:
+        if step < schedule.warmup_steps:
+            rise = step / schedule.warmup_steps
+            return float(begin + (schedule.warmup_target - begin) * rise)
+        first, begin = schedule.warmup_steps, schedule.warmup_target
+    done = min(step - first, schedule.decay_steps) / schedule.decay_steps
+    cosine = (1 + math.cos(math.pi * done)) / 2
+    return float(begin * (schedule.alpha + (1 - schedule.alpha) * cosine))
 
 
 def _updates_only(optimizer: Any, variables: Sequence[Any]) -> bool:
