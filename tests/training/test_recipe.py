@@ -10,15 +10,30 @@ from hypothesis import strategies as st
 from chiffres.errors import RecipeError, UnknownNameError
 from chiffres.models import models
 from chiffres.storage import write_text
+from chiffres.training.augment import find_augmentation
 from chiffres.training.recipe import Recipe, load_recipe, make_recipe, recipe_names
 
+below_one = st.floats(0, 1, exclude_max=True, allow_subnormal=False)
+weight_decays = st.floats(0, 1e300, allow_subnormal=False)
+optimizers = st.one_of(
+    st.fixed_dictionaries({"optimizer": st.sampled_from(["adam", "rmsprop"])}),
+    st.fixed_dictionaries({"optimizer": st.just("adamw"), "weight_decay": weight_decays}),
+    st.fixed_dictionaries(
+        {"optimizer": st.just("sgd"), "weight_decay": weight_decays, "momentum": below_one}
+    ),
+)
 recipes = st.builds(
-    Recipe,
+    lambda optimizer, **others: Recipe(**optimizer, **others),
+    optimizer=optimizers,
     model=st.text(),
     data=st.text(),
     scale=st.sampled_from(["raw", "unit"]),
-    optimizer=st.sampled_from(["adam", "adamw", "rmsprop", "sgd"]),
     learning_rate=st.floats(min_value=1e-300, max_value=1e300),
+    schedule=st.sampled_from(["constant", "one-cycle"]),
+    warmup=below_one,
+    label_smoothing=below_one,
+    augment=st.text(),
+    negatives=st.floats(0, 1, allow_subnormal=False),
     batch_size=st.integers(1, 10**6),
     epochs=st.integers(1, 10**6),
     seed=st.integers(0, 2**31 - 1),
@@ -38,15 +53,35 @@ def test_the_shipped_recipes_are_the_lab_s(name: str) -> None:
         "scale": "raw",
         "optimizer": "adam",
         "learning_rate": 0.0001,
+        "schedule": "constant",
+        "warmup": 0.2,
+        "momentum": 0.0,
+        "weight_decay": 0.0,
         "loss": "sparse_categorical_crossentropy",
+        "label_smoothing": 0.0,
+        "augment": "none",
+        "negatives": 0.0,
         "batch_size": 128,
         "epochs": 20,
         "seed": 9000,
     }
 
 
+def test_a_recipe_that_says_nothing_else_is_the_lab_s() -> None:
+    assert make_recipe({"model": "dense"}, "own") == load_recipe("dense")
+
+
+@pytest.mark.parametrize("name", ["swift", "reader"])
+def test_the_recipes_that_are_no_lab_s(name: str) -> None:
+    recipe = load_recipe(name)
+    assert (recipe.model, recipe.scale, recipe.schedule) == (name, "unit", "one-cycle")
+    find_augmentation(recipe.augment)  # raises where there is none
+
+
 def test_every_shipped_recipe_has_a_model() -> None:
-    assert {"conv", "conv-dropout", "conv-pool", "dense"} <= set(recipe_names())
+    assert {*("conv", "conv-dropout", "conv-pool", "dense"), "reader", "swift"} <= set(
+        recipe_names()
+    )
     assert recipe_names() == sorted(recipe_names())
     assert {load_recipe(name).model for name in recipe_names()} <= models().keys()
 
@@ -78,6 +113,13 @@ def test_every_key_can_be_set(recipe: Recipe) -> None:
         ("scale=unit", "scale", "unit"),
         ("seed=0", "seed", 0),
         ("seed=2147483647", "seed", 2**31 - 1),
+        ("schedule=one-cycle", "schedule", "one-cycle"),
+        ("warmup=0", "warmup", 0.0),
+        ("warmup=0.999", "warmup", 0.999),
+        ("label_smoothing=0.1", "label_smoothing", 0.1),
+        ("augment=reader", "augment", "reader"),
+        ("negatives=0", "negatives", 0.0),
+        ("negatives=1", "negatives", 1.0),
     ],
 )
 def test_a_setting_replaces_a_key(setting: str, key: str, value: object) -> None:
@@ -111,6 +153,21 @@ def test_the_last_setting_counts() -> None:
         ("seed=2147483648", r"seed = 2147483648: expected less than 2147483648"),
         ("optimizer=adm", r"optimizer = 'adm': expected 'adam', .* \(did you mean 'adam'\?\)"),
         ("scale=units", r"scale = 'units': expected 'raw' or 'unit' \(did you mean 'unit'\?\)"),
+        (
+            "schedule=one-cicle",
+            r"expected 'constant' or 'one-cycle' \(did you mean 'one-cycle'\?\)",
+        ),
+        ("warmup=1", r"warmup = 1: expected less than 1"),
+        ("warmup=-0.1", r"warmup = -0\.1: expected greater than or equal to 0"),
+        ("momentum=1", r"momentum = 1: expected less than 1"),
+        ("momentum=-0.9", r"momentum = -0\.9: expected greater than or equal to 0"),
+        ("weight_decay=-1", r"weight_decay = -1: expected greater than or equal to 0"),
+        ("weight_decay=inf", r"weight_decay = inf: expected a finite number"),
+        ("label_smoothing=1", r"label_smoothing = 1: expected less than 1"),
+        ("label_smoothing=-1", r"label_smoothing = -1: expected greater than or equal to 0"),
+        ("negatives=1.5", r"negatives = 1\.5: expected less than or equal to 1"),
+        ("negatives=-1", r"negatives = -1: expected greater than or equal to 0"),
+        ("augment=3", r"augment = 3: expected a valid string"),
         ("loss=mse", r"loss = 'mse': expected 'sparse_categorical_crossentropy'"),
         ("model=3", r"model = 3: expected a valid string"),
         ("epochs", r"setting 'epochs': expected key=value, as in learning_rate=0\.01"),
@@ -120,6 +177,23 @@ def test_the_last_setting_counts() -> None:
 def test_a_wrong_setting_is_explained(setting: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         load_recipe("dense", [setting])
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])
+def test_a_key_that_the_optimizer_does_not_use_is_refused(optimizer: str) -> None:
+    using = {"momentum": ["sgd"], "weight_decay": ["adamw", "sgd"]}
+    for key, optimizers in using.items():
+        settings = [f"optimizer={optimizer}", f"{key}=0.5"]
+        if optimizer in optimizers:
+            assert getattr(load_recipe("dense", settings), key) == 0.5
+            continue
+        with pytest.raises(RecipeError) as caught:
+            load_recipe("dense", settings)
+        assert str(caught.value) == (
+            f"recipe dense: {key} = 0.5: {optimizer} does not use it; "
+            f"set it to 0, or optimizer to {' or '.join(optimizers)}"
+        )
+        assert getattr(load_recipe("dense", [settings[0], f"{key}=0"]), key) == 0
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:

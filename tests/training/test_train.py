@@ -9,11 +9,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from chiffres.data import Dataset, load_dataset
+from chiffres.data import Dataset, Digits, load_dataset
 from chiffres.errors import (
     ModelFileError,
     RunError,
@@ -29,6 +30,17 @@ from chiffres.training.recipe import Recipe, load_recipe
 from chiffres.training.run import Run
 from chiffres.training.train import Randomness, train
 
+EVERYTHING: dict[str, Any] = {
+    "optimizer": "adamw",
+    "learning_rate": 0.01,
+    "schedule": "one-cycle",
+    "weight_decay": 0.05,
+    "label_smoothing": 0.1,
+    "augment": "reader",
+    "negatives": 0.25,
+    "batch_size": 50,
+}
+"""What the lab does without: 500 examples, 10 steps an epoch."""
 FILES = {"recipe.toml", "history.csv", "model.keras", "metrics.json", "environment.json"}
 
 
@@ -59,6 +71,15 @@ def interrupted(small: Dataset, folder: Path, after: int, of: Recipe) -> Run:
     )
     assert not run.finished
     return run
+
+
+def rates(optimizer: keras.optimizers.Optimizer, steps: int) -> np.ndarray:
+    """Return the learning rate of each step, and what it comes to after the last."""
+    found = []
+    for step in range(steps + 1):
+        optimizer.iterations.assign(step)
+        found.append(float(keras.ops.convert_to_numpy(optimizer.learning_rate)))
+    return np.array(found)
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +140,144 @@ def test_every_optimizer_trains_at_the_rate_asked_for(
     assert int(found.iterations) == 4
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])
+def test_weights_do_not_decay_and_steps_have_no_momentum_unless_asked_for(
+    small: Dataset, tmp_path: Path, optimizer: str
+) -> None:
+    run = train(recipe(optimizer=optimizer, epochs=1), tmp_path / "run", dataset=small)
+    found = load_model(run.folder, compile=True).optimizer
+    assert not found.weight_decay
+    assert not getattr(found, "momentum", 0)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.01},
+        {"optimizer": "adamw", "weight_decay": 0.05},
+    ],
+)
+def test_momentum_and_weight_decay_reach_the_optimizer(
+    small: Dataset, tmp_path: Path, asked: dict[str, Any]
+) -> None:
+    run = train(recipe(epochs=1, **asked), tmp_path / "run", dataset=small)
+    found = load_model(run.folder, compile=True).optimizer
+    assert type(found).__name__.lower() == asked["optimizer"]
+    assert found.weight_decay == asked["weight_decay"]
+    assert getattr(found, "momentum", None) == asked.get("momentum")
+
+
+def test_a_cycle_goes_up_and_comes_down_to_nothing(small: Dataset, tmp_path: Path) -> None:
+    asked = recipe(schedule="one-cycle", learning_rate=0.01, warmup=0.25, batch_size=20, epochs=2)
+    found = load_model(train(asked, tmp_path / "run", dataset=small).folder, compile=True).optimizer
+    assert int(found.iterations) == 40
+    assert float(found.learning_rate) == pytest.approx(0, abs=1e-9)
+    rate = rates(found, 40)
+    assert rate[0] == pytest.approx(0.01 / 25)
+    assert rate.argmax() == 10
+    assert rate[10] == pytest.approx(0.01)
+    np.testing.assert_allclose(np.diff(rate[:11]), 0.01 * 0.96 / 10, rtol=1e-4)
+    assert (np.diff(rate[10:]) < 0).all()
+    assert rate[25] == pytest.approx(0.005)
+
+
+@pytest.mark.parametrize(
+    ("warmup", "batch_size", "first", "highest"),
+    [
+        (0, 100, 1, 0),
+        (0.05, 100, 1, 0),  # a fifth of a step
+        (0.5, 400, 1, 0),  # a single step: half of it is none
+        (0.5, 100, 1 / 25, 2),
+        (0.99, 100, 1 / 25, 3),  # one step comes down
+        (0.99, 400, 1, 0),
+    ],
+)
+def test_a_cycle_of_few_steps(
+    small: Dataset, tmp_path: Path, warmup: float, batch_size: int, first: float, highest: int
+) -> None:
+    asked = recipe(
+        schedule="one-cycle", learning_rate=0.01, warmup=warmup, batch_size=batch_size, epochs=1
+    )
+    run = train(asked, tmp_path / "run", dataset=small)
+    assert all(np.isfinite(value).all() for value in weights(run))
+    steps = 400 // batch_size
+    rate = rates(load_model(run.folder, compile=True).optimizer, steps)
+    assert rate[0] == pytest.approx(first * 0.01)
+    assert rate.argmax() == highest
+    assert rate[highest] == pytest.approx(0.01)
+    assert rate[steps] == pytest.approx(0, abs=1e-9)
+
+
+def test_the_accuracy_is_over_digits_alone(small: Dataset, tmp_path: Path) -> None:
+    """At a rate so small, the model that was trained is the one that is saved."""
+    asked = recipe(negatives=1, learning_rate=1e-9, epochs=1, optimizer="sgd")
+    run = train(asked, tmp_path / "run", dataset=small)
+    model, digits = load_model(run.folder, compile=True), small.train
+    measured = model.evaluate(
+        as_input(digits.images, model), digits.labels.astype(int), verbose=0, return_dict=True
+    )
+    assert run.history()["accuracy"] == [pytest.approx(measured["accuracy"])]
+
+
+def test_the_accuracy_is_at_most_1(small: Dataset, tmp_path: Path) -> None:
+    """Rounded to float32, 300 of 315 are a little more than 300/315."""
+    one = Digits(np.repeat(small.train.images[:1], 400, axis=0), np.full(400, 5))
+    same = Dataset("same", "here", one, np.arange(300), np.arange(300, 400), one)
+    run = train(recipe(negatives=0.05, learning_rate=0.01), tmp_path / "run", dataset=same)
+    assert run.history()["accuracy"][-1] == 1
+
+
+def test_progress_and_history_say_the_same_accuracy(
+    small: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = train(recipe(negatives=1, epochs=1), tmp_path / "run", dataset=small)
+    (accuracy,) = run.history()["accuracy"]
+    assert f"loss {run.history()['loss'][0]:.4f} accuracy {accuracy:.4f}" in capsys.readouterr().err
+
+
+@pytest.mark.backend
+def test_training_with_everything_learns_and_is_the_same_twice(
+    small: Dataset, tmp_path: Path
+) -> None:
+    asked = recipe("conv-pool", **EVERYTHING)
+    run = train(asked, tmp_path / "run", dataset=small)
+    history = run.history()
+    assert history["loss"] == sorted(history["loss"], reverse=True)
+    assert history["loss"][-1] < np.log(10)
+    assert history["accuracy"][-1] > 0.3  # by chance 0.1
+    assert history["val_accuracy"][-1] > 0.5
+    assert all(0 <= accuracy <= 1 for accuracy in history["accuracy"])
+    optimizer = load_model(run.folder, compile=True).optimizer
+    assert int(optimizer.iterations) == 30
+    assert float(optimizer.learning_rate) == pytest.approx(0, abs=1e-9)
+    keras.utils.clear_session()
+    again = train(asked, tmp_path / "again", dataset=small)
+    assert history_bytes(again) == history_bytes(run)
+
+
+def test_validation_is_neither_augmented_nor_smoothed(small: Dataset, tmp_path: Path) -> None:
+    run = train(recipe(**(EVERYTHING | {"epochs": 1})), tmp_path / "run", dataset=small)
+    model, digits = load_model(run.folder, compile=True), small.validation
+    measured = model.evaluate(
+        as_input(digits.images, model), digits.labels.astype(int), verbose=0, return_dict=True
+    )
+    assert run.history()["val_loss"][-1] == pytest.approx(measured["loss"], rel=1e-4)
+    assert run.history()["val_accuracy"][-1] == pytest.approx(measured["accuracy"])
+
+
+@pytest.mark.parametrize(
+    "key", ["schedule", "weight_decay", "label_smoothing", "augment", "negatives"]
+)
+def test_everything_has_an_effect(small: Dataset, tmp_path: Path, key: str) -> None:
+    usual = Recipe(model="dense").model_dump()
+    settings = EVERYTHING | {"epochs": 1}
+    histories = [
+        history_bytes(train(recipe(**given), tmp_path / str(index), dataset=small))
+        for index, given in enumerate([settings, settings | {key: usual[key]}])
+    ]
+    assert histories[0] != histories[1]
+
+
 def test_the_dataset_is_loaded_by_its_name(tmp_path: Path) -> None:
     run = train(recipe(data="digits", epochs=1, batch_size=512), tmp_path / "run")
     assert run.recipe().data == run.environment()["dataset"]["name"] == "digits"
@@ -167,6 +326,14 @@ def test_an_unknown_model_leaves_nothing(small: Dataset, tmp_path: Path) -> None
     with pytest.raises(UnknownNameError, match="unknown model 'densse'"):
         train(recipe(model="densse"), tmp_path / "run", dataset=small)
     assert not Run(tmp_path / "run").exists
+
+
+def test_an_unknown_augmentation_leaves_nothing(small: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(
+        UnknownNameError, match=r"unknown augmentation 'readr' \(did you mean 'read"
+    ):
+        train(recipe(augment="readr"), tmp_path / "run", dataset=small)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_is_not_overwritten(dense_run: Run, small: Dataset) -> None:
@@ -325,7 +492,10 @@ train(load_recipe("conv-dropout", sys.argv[2:]), sys.argv[1])
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no kill -9")
-def test_kill_9_and_resume_end_as_if_nothing_had_happened(small: Dataset, tmp_path: Path) -> None:
+@pytest.mark.parametrize("others", [{}, EVERYTHING], ids=["lab", "everything"])
+def test_kill_9_and_resume_end_as_if_nothing_had_happened(
+    small: Dataset, tmp_path: Path, others: dict[str, Any]
+) -> None:
     np.savez(
         tmp_path / "digits.npz",
         x_train=small.development.images,
@@ -333,7 +503,8 @@ def test_kill_9_and_resume_end_as_if_nothing_had_happened(small: Dataset, tmp_pa
         x_test=small.test.images,
         y_test=small.test.labels,
     )
-    settings = [f"data=npz:{tmp_path / 'digits.npz'}", "epochs=5", "batch_size=20"]
+    own = {"data": f"npz:{tmp_path / 'digits.npz'}", "epochs": 5} | others | {"batch_size": 20}
+    settings = [f"{key}={value}" for key, value in own.items()]
     given = load_recipe("conv-dropout", settings)
     dataset = load_dataset(given.data)
     run, history = Run(tmp_path / "killed"), tmp_path / "killed" / "history.csv"

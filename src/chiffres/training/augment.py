@@ -62,7 +62,7 @@ class Augmentation:
         Returns:
             The same shape, float32, 0 to 255.
         """
-        changed = images.reshape(-1, SIDE, SIDE).to(torch.float32) / 255
+        changed = images.reshape(len(images), SIDE, SIDE).to(torch.float32) / 255
         changed = self._move(changed, generator)
         for name, share in self.effects.items():
             chosen = torch.randperm(len(changed), generator=generator)

@@ -12,6 +12,9 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from chiffres.data.dataset import CLASSES
 from chiffres.models.backend import keras
 
@@ -31,14 +34,21 @@ def crossentropy(labels: Any, logits: Any, smoothing: float = 0.0) -> Any:
             CVPR 2016. For images of no digit: D. Hendrycks, M. Mazeika and T. Dietterich, Deep
             Anomaly Detection with Outlier Exposure, ICLR 2019.
     """
-    labels = keras.ops.reshape(labels, (-1, 1))
-    digits = labels < NOT_A_DIGIT
-    log_probabilities = keras.ops.log_softmax(logits, axis=-1)
-    chosen = keras.ops.where(digits, labels, keras.ops.zeros_like(labels))
-    of_digit = keras.ops.take_along_axis(log_probabilities, chosen, axis=-1)
-    spread = keras.ops.where(digits, smoothing, 1.0)
-    of_all = keras.ops.mean(log_probabilities, axis=-1, keepdims=True)
-    return -keras.ops.mean((1 - spread) * of_digit + spread * of_all)
+    table = keras.ops.convert_to_tensor(_targets(smoothing))
+    targets = keras.ops.take(table, keras.ops.reshape(labels, (-1,)), axis=0)
+    losses = keras.ops.categorical_crossentropy(targets, logits, from_logits=True)
+    return keras.ops.mean(losses)
+
+
+@functools.cache
+def _targets(smoothing: float) -> npt.NDArray[np.float32]:
+    """Return the probabilities to be learnt for each label, ``(11, 10)``.
+
+    An array: a tensor that JAX or TensorFlow made while tracing a function is lost outside it.
+    """
+    table = np.eye(NOT_A_DIGIT + 1, CLASSES) * (1 - smoothing) + smoothing / CLASSES
+    table[NOT_A_DIGIT] = 1 / CLASSES
+    return table.astype(np.float32)
 
 
 def train_on_logits(model: keras.Model, training_loss: Loss | None = None) -> None:

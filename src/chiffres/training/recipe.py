@@ -6,15 +6,17 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from chiffres.errors import RecipeError, UnknownNameError, did_you_mean
 from chiffres.models import Scale
 
 MAX_RECIPE_BYTES = 2**20
+USED_BY = {"momentum": ("sgd",), "weight_decay": ("adamw", "sgd")}
+"""Which optimizers a key is for, where it is not for all."""
 
 
 class Recipe(BaseModel):
@@ -28,9 +30,11 @@ class Recipe(BaseModel):
         learning_rate: of the optimizer, above 0; the highest one of a schedule.
         schedule: ``"constant"``; or ``"one-cycle"``: from a 25th up in a straight line, then down
             to 0 along half a cosine.
-        warmup: the share of the steps, 0 to below 1, that a one-cycle schedule goes up.
+        warmup: the share of the steps, 0 to below 1, that a one-cycle schedule goes up; 0: it
+            begins with the highest rate.
         momentum: of ``sgd``, 0 to below 1.
-        weight_decay: the share of each weight, times the learning rate, that a step takes away.
+        weight_decay: of ``adamw`` and ``sgd``: the share of each weight, times the learning rate,
+            that a step takes away.
         loss: what is minimised.
         label_smoothing: the share of each target, 0 to below 1, that is spread over all digits.
         augment: the name of what is done to the digits in training.
@@ -58,6 +62,17 @@ class Recipe(BaseModel):
     batch_size: int = Field(default=128, ge=1)
     epochs: int = Field(default=20, ge=1)
     seed: int = Field(default=9000, ge=0, lt=2**31)
+
+    @model_validator(mode="after")
+    def _refuse_what_the_optimizer_does_not_use(self) -> Self:
+        for key, optimizers in USED_BY.items():
+            value = getattr(self, key)
+            if value and self.optimizer not in optimizers:
+                raise ValueError(
+                    f"{key} = {value!r}: {self.optimizer} does not use it; "
+                    f"set it to 0, or optimizer to {' or '.join(optimizers)}"
+                )
+        return self
 
     def toml(self) -> str:
         """Return the recipe as the text of a TOML file."""
@@ -135,6 +150,8 @@ def _setting(text: str) -> tuple[str, Any]:
 
 def _explain(problem: dict[str, Any]) -> str:
     """Say in one sentence what pydantic found, with the value and the nearest valid name."""
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         fields = Recipe.model_fields

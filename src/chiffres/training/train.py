@@ -96,14 +96,19 @@ def _fit(run: Run, recipe: Recipe, dataset: Dataset) -> None:
     batches = make_batches(digits, model, recipe.batch_size, find_augmentation(recipe.augment))
     done = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
     progress = ProgressBar(recipe.model, recipe.epochs, steps, done)
-    recorder = Recorder(run, recipe, done, len(digits) / len(dataset.train))
+    callbacks = [
+        Randomness(recipe.seed, batches),
+        AccuracyOfDigits(len(digits) / len(dataset.train)),
+        Recorder(run, recipe, done),
+        progress,
+    ]
     try:
         model.fit(
             batches,
             validation_data=make_batches(dataset.validation, model, recipe.batch_size),
             initial_epoch=done,
             epochs=recipe.epochs,
-            callbacks=[Randomness(recipe.seed, batches), recorder, progress],
+            callbacks=callbacks,
             shuffle=False,
             verbose=0,
         )
@@ -128,19 +133,21 @@ def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     """Return Keras's optimizer for a training of so many steps per epoch."""
     rate: Any = recipe.learning_rate
     if recipe.schedule == "one-cycle":
-        rising = round(recipe.warmup * steps * recipe.epochs)
-        rate = keras.optimizers.schedules.CosineDecay(
-            rate / 25,
-            decay_steps=steps * recipe.epochs - rising,
-            warmup_target=rate,
-            warmup_steps=rising,
-        )
+        rate = _one_cycle(rate, steps * recipe.epochs, recipe.warmup)
     config: dict[str, Any] = {"learning_rate": rate}
-    if recipe.weight_decay:
+    if recipe.weight_decay or recipe.optimizer == "adamw":  # whose default in Keras is not 0
         config["weight_decay"] = recipe.weight_decay
     if recipe.momentum:
         config["momentum"] = recipe.momentum
     return keras.optimizers.get({"class_name": recipe.optimizer, "config": config})
+
+
+def _one_cycle(highest: float, steps: int, warmup: float) -> Any:
+    rising = min(round(warmup * steps), steps - 1)  # a step at least is left to come down
+    schedule = keras.optimizers.schedules.CosineDecay
+    if not rising:
+        return schedule(highest, steps)
+    return schedule(highest / 25, steps - rising, warmup_target=highest, warmup_steps=rising)
 
 
 def _resumed(run: Run) -> keras.Model | None:
@@ -170,6 +177,26 @@ class Randomness(keras.callbacks.Callback):  # type: ignore[misc]
                 generator.state.assign(np.array([rng.integers(2**31), 0]))
 
 
+class AccuracyOfDigits(keras.callbacks.Callback):  # type: ignore[misc]
+    """Tells the callbacks after it the accuracy over digits alone.
+
+    Keras counts all examples, and no answer is right for what is no digit.
+    """
+
+    def __init__(self, examples_per_digit: float) -> None:
+        super().__init__()
+        self.examples_per_digit = examples_per_digit
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Correct the accuracy so far, about: a batch has more or fewer digits than another."""
+        self.on_epoch_end(batch, logs)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Correct the accuracy."""
+        if logs:
+            logs["accuracy"] = min(1.0, logs["accuracy"] * self.examples_per_digit)
+
+
 class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
     """Writes the run's files after each epoch: what a crash can lose is the epoch under way.
 
@@ -177,11 +204,10 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
     resuming. Only then is the epoch counted in ``metrics.json``.
     """
 
-    def __init__(self, run: Run, recipe: Recipe, done: int, examples_per_digit: float = 1) -> None:
+    def __init__(self, run: Run, recipe: Recipe, done: int) -> None:
         super().__init__()
         self.run = run
         self.recipe = recipe
-        self.examples_per_digit = examples_per_digit
         self.history = {name: values[:done] for name, values in run.history().items()}
         if len(self.history["loss"]) < done:
             raise RunError(
@@ -202,7 +228,6 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Write history, metrics and model."""
         measured = {name: float((logs or {})[name]) for name in COLUMNS}
-        measured["accuracy"] *= self.examples_per_digit  # no answer is right for what is no digit
         if not all(math.isfinite(value) for value in measured.values()):
             raise TrainingError(
                 f"{self.run.folder}: the loss is {measured['loss']} after epoch {epoch + 1}; try a "
