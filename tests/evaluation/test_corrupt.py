@@ -380,6 +380,16 @@ def test_a_model_is_judged_under_every_corruption(dense_run: Run, small: Dataset
     assert np.mean([evaluation.accuracy for evaluation in found.values()]) < clean
 
 
+def test_choices_can_be_made_on_the_validation_part(dense_run: Run, small: Dataset) -> None:
+    found = robustness(dense_run.folder, small, part="validation")
+    assert list(found) == NAMES
+    for name, evaluation in found.items():
+        assert (evaluation.dataset, evaluation.part) == (f"small/{name}", "validation")
+        images = corrupt(small.validation.images, name)
+        np.testing.assert_array_equal(evaluation.digits.images, images)
+        np.testing.assert_array_equal(evaluation.digits.labels, small.validation.labels)
+
+
 def test_a_model_is_loaded_once(
     dense_run: Run, small: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,8 @@ KEYS = [
     "loss",
     "accuracy",
     "accuracy_interval",
+    "calibration_error",
+    "errors_at_99_coverage",
     "confusion",
 ]
 
@@ -61,6 +63,15 @@ def test_accuracy_and_its_interval(four: Evaluation) -> None:
 
 def test_the_loss_is_the_mean_cross_entropy(four: Evaluation) -> None:
     assert four.loss == pytest.approx(-math.log(0.7 * 0.6 * 0.25 * 0.1) / 4)
+
+
+def test_how_far_the_confidence_can_be_trusted(four: Evaluation) -> None:
+    """The confidences are in four bins, and the least of them is one of the surest 99 %."""
+    assert four.calibration_error == pytest.approx((0.3 + 0.4 + 0.5 + 0.9) / 4)
+    assert four.errors_at_99_coverage == 0.5
+    sure = evaluation([0] * 100, [{0: 0.9, 1: 0.1}] * 99 + [{1: 0.8, 0: 0.2}])
+    assert sure.errors_at_99_coverage == 0
+    assert sure.accuracy == 0.99
 
 
 def test_a_sure_and_right_model_has_no_loss() -> None:
@@ -120,6 +131,8 @@ def test_the_json_document_has_the_documented_keys(four: Evaluation) -> None:
         "accuracy": 0.5,
         "accuracy_interval": list(wilson(2, 4)),
         "loss": four.loss,
+        "calibration_error": four.calibration_error,
+        "errors_at_99_coverage": 0.5,
         "confusion": four.confusion.tolist(),
     }
 

@@ -1,10 +1,12 @@
-"""Commands that ask a trained model: evaluate, predict, export."""
+"""Commands that ask a trained model: evaluate, calibrate, predict, export."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +14,7 @@ from chiffres.cli.app import Language, Model, app, print_table
 
 if TYPE_CHECKING:
     from chiffres.evaluation.metrics import Evaluation
+    from chiffres.evaluation.strangers import Separation
     from chiffres.report.words import Words
 
 
@@ -23,6 +26,13 @@ def evaluate(
         typer.Option(metavar="NAME", help="By default what the run was trained on, or auto."),
     ] = None,
     part: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Also under the 15 corruptions of MNIST-C.")
+    ] = False,
+    strangers: Annotated[
+        bool,
+        typer.Option("--strangers", help="Also beside 10,000 images of no digit, as AUROC."),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON document, nothing else.")
     ] = False,
@@ -32,11 +42,14 @@ def evaluate(
     ] = None,
     language: Language = "",
 ) -> None:
-    """Measure loss and accuracy, with its 95 % interval, confusion and mistakes."""
+    """Measure loss and accuracy, with its 95 % interval, calibration, confusion and mistakes."""
+    from rich.console import Console
+
     from chiffres.data import load_dataset
+    from chiffres.evaluation.corrupt import robustness as ask_corrupted
     from chiffres.evaluation.metrics import evaluate as evaluate_model
-    from chiffres.models.files import find_model
-    from chiffres.report import tables
+    from chiffres.evaluation.strangers import separation
+    from chiffres.models.files import find_model, load_model
     from chiffres.report.words import Words, user_language
     from chiffres.training.run import Run
 
@@ -44,23 +57,59 @@ def evaluate(
     run = Run(Path(model))
     find_model(model)  # a wrong name is said before digits are downloaded
     dataset = load_dataset(data or (run.recipe().data if run.exists else "auto"))
-    evaluation = evaluate_model(model, dataset, part)  # type: ignore[arg-type]  # checked there
+    loaded = load_model(model)
+    evaluation = evaluate_model(loaded, dataset, part, name=model)  # type: ignore[arg-type]
+    with Console(stderr=True).status("evaluating"):
+        under = ask_corrupted(loaded, dataset, part=evaluation.part) if robustness else {}
+        apart = separation(loaded, evaluation) if strangers else None
     paths = _draw_evaluation(evaluation, pictures, words) if pictures else []
     if as_json:
-        typer.echo(json.dumps(evaluation.json(), indent=2))
+        typer.echo(json.dumps(_document(evaluation, under, apart), indent=2))
         return
+    _print_evaluation(evaluation, words)
+    _print_beyond(under, apart, words)
+    for path in paths:
+        typer.echo(str(path))
+
+
+def _document(
+    evaluation: Evaluation, under: Mapping[str, Evaluation], apart: Separation | None
+) -> dict[str, Any]:
+    document = evaluation.json()
+    if under:
+        document["robustness"] = {name: each.accuracy for name, each in under.items()}
+    if apart:
+        document["strangers"] = dataclasses.asdict(apart)
+    return document
+
+
+def _print_evaluation(evaluation: Evaluation, words: Words) -> None:
+    from chiffres.report import tables
+
     typer.echo(
-        f"{model} on {dataset.name}, {words.plain(part)}: "
+        f"{evaluation.model} on {evaluation.dataset}, {words.plain(evaluation.part)}: "
         f"{words.number(evaluation.n)} {words.plain('count')}\n"
         f"{words.plain('loss')} {words.number(evaluation.loss, 4)}, "
         f"{words.plain('accuracy')} {words.percent(evaluation.accuracy)} "
-        f"({words.plain('interval')}: {tables.interval(evaluation, words)})"
+        f"({words.plain('interval')}: {tables.interval(evaluation, words)})\n"
+        f"{words.plain('calibration_error')} {words.percent(evaluation.calibration_error)}, "
+        f"{words.plain('errors_at_coverage')} {words.percent(evaluation.errors_at_99_coverage)}"
     )
     confusion, per_digit = tables.confusion(evaluation), tables.per_digit(evaluation, words)
     print_table(confusion.headings, confusion.rows, words.plain("confusion_caption"))
     print_table(per_digit.headings, per_digit.rows)
-    for path in paths:
-        typer.echo(str(path))
+
+
+def _print_beyond(under: Mapping[str, Evaluation], apart: Separation | None, words: Words) -> None:
+    """Print what was measured on more than the digits themselves, each where it was asked for."""
+    from chiffres.report import tables
+
+    if under:
+        table = tables.robustness(under, words)
+        print_table(table.headings, table.rows, words.plain("robustness_caption"))
+    if apart:
+        table = tables.strangers(apart, words)
+        print_table(table.headings, table.rows, words.plain("strangers_caption"))
 
 
 def _draw_evaluation(evaluation: Evaluation, folder: Path, words: Words) -> list[Path]:
@@ -73,6 +122,45 @@ def _draw_evaluation(evaluation: Evaluation, folder: Path, words: Words) -> list
     for name, figure in drawn.items():
         figures.save(figure, folder / name)
     return [folder / name for name in drawn]
+
+
+@app.command(epilog="Example: chiffres calibrate runs/reader-mnist-9000")
+def calibrate(
+    folder: Annotated[str, typer.Argument(metavar="RUN", help="The folder of a finished run.")],
+    data: Annotated[
+        str | None, typer.Option(metavar="NAME", help="By default what the run was trained on.")
+    ] = None,
+    language: Language = "",
+) -> None:
+    """Make a run's confidence mean something: fit a temperature, and a threshold to refuse below.
+
+    The temperature becomes part of the run's model; which digit it reads does not change.
+    """
+    from chiffres.data import load_dataset
+    from chiffres.evaluation.calibrate import calibrate as calibrate_run
+    from chiffres.models.files import find_model
+    from chiffres.report.words import Words, user_language
+    from chiffres.training.run import Run
+
+    words = Words(language or user_language())
+    find_model(folder)  # a wrong name is said before digits are downloaded
+    run = Run(Path(folder))
+    found = calibrate_run(run, load_dataset(data or run.recipe().data))
+    typer.echo(
+        words.plain(
+            "temperature_found",
+            temperature=words.number(found.temperature, 3),
+            before=words.percent(found.calibration_error_before),
+            after=words.percent(found.calibration_error),
+        )
+    )
+    typer.echo(
+        words.plain(
+            "threshold_found" if found.coverage else "threshold_none",
+            threshold=words.number(found.threshold, 4),
+            coverage=words.percent(found.coverage),
+        )
+    )
 
 
 @app.command(epilog="Example: chiffres predict Lab2.mnist.conv.h5 seven.png three.jpg")

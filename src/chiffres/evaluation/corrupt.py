@@ -23,7 +23,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
 
 from chiffres.data import Dataset, Digits
-from chiffres.data.dataset import SIDE, Images, Indices
+from chiffres.data.dataset import SIDE, Images, Indices, PartName
 from chiffres.errors import UnknownNameError
 from chiffres.evaluation.metrics import Evaluation, evaluate
 from chiffres.models.backend import keras
@@ -247,26 +247,30 @@ def corrupted(dataset: Dataset, name: str, seed: int = 0) -> Dataset:
 
 
 def robustness(
-    model: keras.Model | str | Path, dataset: Dataset, seed: int = 0
+    model: keras.Model | str | Path, dataset: Dataset, seed: int = 0, part: PartName = "test"
 ) -> dict[str, Evaluation]:
-    """Ask a model for every digit of the test part under each corruption.
+    """Ask a model for every digit of one part of a dataset under each corruption.
 
     Args:
         model: a Keras model, or where one is: a run folder, a ``.keras`` or an ``.h5`` file.
         dataset: the digits, not corrupted.
         seed: 0 or more.
+        part: which part of them; the test part is for the end.
 
     Returns:
         An evaluation by corruption, in the order of CORRUPTIONS.
 
     Raises:
+        UnknownNameError: there is no such part.
         ModelFileError: the model cannot be loaded, or does not read 28×28 images of digits.
     """
     where = str(model) if isinstance(model, str | Path) else ""
     loaded = load_model(model) if isinstance(model, str | Path) else model
-    return {
-        name: evaluate(loaded, corrupted(dataset, name, seed), name=where) for name in CORRUPTIONS
+    asked = dataclasses.replace(dataset, test=dataset.part(part))  # the test part is corrupted
+    found = {
+        name: evaluate(loaded, corrupted(asked, name, seed), name=where) for name in CORRUPTIONS
     }
+    return {name: dataclasses.replace(each, part=part) for name, each in found.items()}
 
 
 def _levels(images: Images) -> Levels:

@@ -13,6 +13,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from chiffres.data import Dataset
 from chiffres.data.dataset import CLASSES, Digits, PartName
+from chiffres.evaluation.confidence import errors_at_coverage, expected_calibration_error
 from chiffres.evaluation.intervals import wilson
 from chiffres.evaluation.predict import predict
 from chiffres.models.backend import keras
@@ -70,6 +71,16 @@ class Evaluation:
         return float(-np.log(np.maximum(given, np.finfo(np.float64).tiny)).mean())
 
     @property
+    def calibration_error(self) -> float:
+        """The expected calibration error, 0 to 1."""
+        return expected_calibration_error(self.probabilities, self.digits.labels)
+
+    @property
+    def errors_at_99_coverage(self) -> float:
+        """The share misread, 0 to 1, of the 99 % that were read with the most confidence."""
+        return errors_at_coverage(self.probabilities, self.digits.labels, 0.99)
+
+    @property
     def confusion(self) -> npt.NDArray[np.int64]:
         """How often each digit (row) was read as each (column), ``(10, 10)``."""
         matrix: npt.NDArray[np.int64] = confusion_matrix(
@@ -90,12 +101,14 @@ class Evaluation:
         return wrong[np.argsort(-self.probabilities[wrong].max(axis=1), kind="stable")]
 
     def summary(self) -> dict[str, Any]:
-        """Return loss and accuracy with its interval, as ``metrics.json`` keeps them."""
+        """Return what ``metrics.json`` keeps: loss, accuracy, and how far to trust either."""
         return {
             "n": self.n,
             "loss": self.loss,
             "accuracy": self.accuracy,
             "accuracy_interval": list(self.accuracy_interval),
+            "calibration_error": self.calibration_error,
+            "errors_at_99_coverage": self.errors_at_99_coverage,
         }
 
     def json(self) -> dict[str, Any]:

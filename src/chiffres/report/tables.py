@@ -1,14 +1,17 @@
-"""The tables of a comparison, as text that both the page and the terminal show."""
+"""The tables of measurements, as text that both the page and the terminal show."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from chiffres.data.dataset import CLASSES
 from chiffres.evaluation.compare import Comparison
 from chiffres.evaluation.judge import JudgedModel
 from chiffres.evaluation.metrics import Evaluation
+from chiffres.evaluation.strangers import Separation
 from chiffres.models.backend import keras
 from chiffres.report.words import Words
 
@@ -128,6 +131,24 @@ def per_digit(evaluation: Evaluation, words: Words) -> Table:
         [str(digit), *(words.percent(score) for score in scores[digit])] for digit in range(CLASSES)
     ]
     return Table([*(words.plain(key) for key in ("digit", "precision", "recall")), "F1"], rows)
+
+
+def robustness(evaluations: Mapping[str, Evaluation], words: Words) -> Table:
+    """Return one row per corruption, accuracy with its interval, and their mean."""
+    rows = [
+        [name, words.percent(each.accuracy), interval(each, words)]
+        for name, each in evaluations.items()
+    ]
+    mean = float(np.mean([each.accuracy for each in evaluations.values()]))
+    rows.append([words.plain("mean"), words.percent(mean), "·"])
+    return Table([words.plain(key) for key in ("corruption", "accuracy", "interval")], rows)
+
+
+def strangers(separation: Separation, words: Words) -> Table:
+    """Return the AUROC of digits against each kind of stranger, and against all of them."""
+    rows = [[words.plain(kind), words.number(area, 4)] for kind, area in separation.by_kind.items()]
+    rows.append([words.plain("total"), words.number(separation.auroc, 4)])
+    return Table([words.plain("kind"), "AUROC"], rows)
 
 
 def interval(evaluation: Evaluation, words: Words) -> str:
