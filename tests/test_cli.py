@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,8 @@ import pytest
 from PIL import Image
 
 from chiffres.data import Dataset
+from chiffres.evaluation.corrupt import CORRUPTIONS
+from chiffres.models.files import load_model
 from chiffres.training.run import Run
 
 COMMANDS = [
@@ -20,6 +24,7 @@ COMMANDS = [
     ["lab"],
     ["train"],
     ["evaluate"],
+    ["calibrate"],
     ["predict"],
     ["export"],
     ["data"],
@@ -74,11 +79,18 @@ def test_help_imports_nothing_heavy() -> None:
         (["train", "conv", "--set", "learning_rat=1"], "did you mean 'learning_rate'?"),
         (["train", "conv", "--set", "epochs=ten"], "epochs = 'ten': expected a valid integer"),
         (["train", "conv", "--data", "mnits"], "unknown dataset 'mnits' (did you mean 'mnist'?)"),
+        (
+            ["train", "dense", "--data", "digits", "--set", "augment=readr"],
+            "unknown augmentation 'readr' (did you mean 'reader'?)",
+        ),
+        (["train", "conv", "--set", "momentum=0.9"], "momentum = 0.9: adam does not use it"),
         (["lab", "--data", "digits", "--lang", "de"], "unknown language 'de'"),
         (["lab", "--data", "digits", "--models", "conv,conv"], "conv, conv"),
         (["evaluate", "nowhere"], "nowhere: no such run folder or model file"),
+        (["calibrate", "nowhere"], "nowhere: no such run folder"),
         (["export", "nowhere", "--to", "h5"], "nowhere: no such"),
         (["data", "show", "npz:"], "write npz:PATH"),
+        (["data", "show", "digits", "--augment", "ligt"], "(did you mean 'light'?)"),
     ],
 )
 def test_a_wrong_argument_is_one_line_and_exit_code_2(
@@ -146,6 +158,92 @@ def test_train_evaluate_export_and_predict_follow_each_other(
     assert sum(float(p) for p in row[2:]) == pytest.approx(1, abs=0.01)
 
 
+@pytest.fixture
+def run(dense_run: Run, digits_file: Path, tmp_path: Path) -> Path:
+    """Copy a finished run, trained on the digits of the file, to be calibrated."""
+    folder = shutil.copytree(dense_run.folder, tmp_path / "run")
+    recipe = dense_run.recipe().model_copy(update={"data": f"npz:{digits_file}"})
+    (folder / "recipe.toml").write_text(recipe.toml(), encoding="utf-8")
+    return Path(folder)
+
+
+def test_calibrate_says_what_it_found(run: Path) -> None:
+    before = json.loads(chiffres("evaluate", run, "--part", "validation", "--json").stdout)
+    shown = chiffres("calibrate", run)
+    assert shown.returncode == 0, shown.stderr
+    found = Run(run).metrics()["calibration"]
+    temperature, threshold = shown.stdout.splitlines()
+    assert temperature == (
+        f"temperature {found['temperature']:.3f}: calibration error on the validation part "
+        f"{before['calibration_error']:.2%} → {found['calibration_error']:.2%}"
+    )
+    assert threshold == (
+        f"threshold {found['threshold']:.4f}: {found['coverage']:.2%} of the validation digits "
+        "have this confidence or more, and at most 1 in 1,000 of them is misread"
+    )
+    after = json.loads(chiffres("evaluate", run, "--part", "validation", "--json").stdout)
+    assert after["accuracy"] == before["accuracy"]
+    assert after["loss"] < before["loss"]
+
+    again = chiffres("calibrate", run, "--lang", "fr")
+    assert again.stdout.startswith(f"température {found['temperature']:.3f}".replace(".", ","))
+
+
+def test_calibrate_without_a_threshold_to_find(run: Path) -> None:
+    path = Run(run).model_path
+    model = load_model(path, compile=True)
+    kernel, bias = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([-kernel, bias])  # the least likely digit first
+    model.save(path)
+    shown = chiffres("calibrate", run)
+    assert shown.returncode == 0, shown.stderr
+    assert "no threshold: whatever confidence is asked for, more than 1 in 1,000" in shown.stdout
+
+
+def test_what_is_no_finished_run_is_not_calibrated(run: Path) -> None:
+    model = run / "model.keras"
+    shown = chiffres("calibrate", model)
+    assert shown.returncode == 1
+    assert shown.stderr == f"error: {model}: not a run folder: it has no recipe.toml\n"
+    recipe = run / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("epochs = 3", "epochs = 4"))
+    shown = chiffres("calibrate", run)
+    assert shown.returncode == 1
+    assert "3 of 4 epochs are trained; finish the training first" in shown.stderr
+
+
+def test_evaluate_says_how_far_to_trust_a_model(run: Path) -> None:
+    arguments = ("evaluate", run, "--part", "validation", "--robustness", "--strangers")
+    as_json = chiffres(*arguments, "--json")
+    assert as_json.returncode == 0, as_json.stderr
+    assert as_json.stderr == ""
+    document = json.loads(as_json.stdout)
+    assert list(document["robustness"]) == list(CORRUPTIONS)
+    mean = np.mean(list(document["robustness"].values()))
+    assert mean < document["accuracy"]
+    assert set(document["strangers"]) == {"auroc", "by_kind"}
+    assert set(document["strangers"]["by_kind"]) == {"letter", "drawing", "scribble", "texture"}
+    assert 0.5 < document["strangers"]["auroc"] < 1
+
+    shown = chiffres(*arguments, "--lang", "fr")
+    assert (
+        f"erreur de calibration {document['calibration_error']:.2%}, mal lus parmi les 99% les "
+        f"plus sûrs {document['errors_at_99_coverage']:.2%}"
+    ) in as_english(shown.stdout)
+    rows = [line.split() for line in as_english(shown.stdout).splitlines() if line.strip()]
+    for name, accuracy in document["robustness"].items():
+        (row,) = [row for row in rows if row[0] == name]
+        assert row[1] == f"{accuracy:.2%}"
+    assert ["moyenne", f"{mean:.2%}", "·"] in rows
+    assert ["lettre", f"{document['strangers']['by_kind']['letter']:.4f}"] in rows
+    assert ["total", f"{document['strangers']['auroc']:.4f}"] in rows
+
+
+def as_english(text: str) -> str:
+    """Return French text with its numbers as Python writes them."""
+    return re.sub(r"(?<=\d),(?=\d)", ".", text).replace("\N{NO-BREAK SPACE}%", "%")
+
+
 def test_the_lab_goes_on_where_it_was_and_writes_the_report(
     digits_file: Path, tmp_path: Path
 ) -> None:
@@ -183,6 +281,16 @@ def test_data_show_prints_the_lab_s_lines_and_draws(digits_file: Path, tmp_path:
     ):
         assert line in shown.stdout
     assert len(list((tmp_path / "drawn").glob("*.png"))) == 2
+
+
+def test_data_show_draws_what_an_augmentation_does(digits_file: Path, tmp_path: Path) -> None:
+    shown = chiffres("data", "show", f"npz:{digits_file}", "--augment", "reader", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    (drawn,) = tmp_path.glob("*-augmented-reader.png")
+    assert shown.stdout.splitlines()[-1] == drawn.name
+    assert len(list(tmp_path.iterdir())) == 3
+    with Image.open(drawn) as image:
+        assert min(image.size) > 1000
 
 
 def test_data_list_names_every_dataset() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chiffres.cli.app import Language, data_app, file_name, print_table
+
+if TYPE_CHECKING:
+    from chiffres.training.augment import Augmentation
 
 
 @data_app.command("list", epilog="Example: chiffres data list")
@@ -31,10 +34,14 @@ def list_data() -> None:
     print_table(["dataset", "train / validation / test", "where"], rows)
 
 
-@data_app.command("show", epilog="Example: chiffres data show mnist-5k --out pictures")
+@data_app.command("show", epilog="Example: chiffres data show mnist-5k --augment reader")
 def show_data(
     name: Annotated[str, typer.Argument(metavar="NAME", help="See: chiffres data list.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the pictures go.")] = Path(),
+    augment: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Also draw what shift, light or reader does to digits."),
+    ] = "none",
     language: Language = "",
 ) -> None:
     """Print sizes, shapes and classes, and draw nine digits and the class counts."""
@@ -45,6 +52,7 @@ def show_data(
     from chiffres.report.words import Words, user_language
 
     words = Words(language or user_language())
+    augmentation = _augmentation(augment)
     dataset = load_dataset(name)
     images, labels = dataset.development.images, dataset.development.labels
     typer.echo(
@@ -58,14 +66,24 @@ def show_data(
         f"Validation Examples {len(dataset.validation_indices)}\n"
         f"Test Examples {len(dataset.test)}"
     )
-    stem = file_name(dataset.name)
-    for kind, figure in (
-        ("digits", figures.digit_grid(images, labels)),
-        ("classes", figures.class_counts(dataset, words)),
-    ):
-        path = out / f"{stem}-{kind}.png"
+    drawn = {
+        "digits": figures.digit_grid(images, labels),
+        "classes": figures.class_counts(dataset, words),
+    }
+    if augmentation:
+        drawn[f"augmented-{augment}"] = figures.augmentations(dataset.development, augmentation)
+    for kind, figure in drawn.items():
+        path = out / f"{file_name(dataset.name)}-{kind}.png"
         figures.save(figure, path)
         typer.echo(str(path))
+
+
+def _augmentation(name: str) -> Augmentation | None:
+    if name == "none":  # nothing to import, then
+        return None
+    from chiffres.training.augment import find_augmentation
+
+    return find_augmentation(name)
 
 
 @data_app.command("fetch", epilog="Example: chiffres data fetch mnist")

@@ -6,7 +6,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +16,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from matplotlib.transforms import blended_transform_factory
 
-from chiffres.data import Dataset
+from chiffres.data import Dataset, Digits
 from chiffres.data.dataset import CLASSES
 from chiffres.evaluation.corrupt import CORRUPTIONS, corrupt
 from chiffres.evaluation.metrics import Evaluation
 from chiffres.report.words import Words
 from chiffres.storage import replacing
 from chiffres.training.run import History
+
+if TYPE_CHECKING:
+    from chiffres.training.augment import Augmentation
 
 BLUE, ORANGE, GREY, INK = "#1f5fbf", "#d9730d", "#8a8f98", "#1d2430"
 STYLE: Any = {
@@ -193,6 +196,23 @@ def corruptions(image: npt.NDArray[np.uint8]) -> Figure:
         _show(axes, corrupt(image[None], name)[0])
         axes.set_title(name, fontsize=9, pad=3)
     figure.subplots_adjust(wspace=0.08, hspace=0.22)
+    return figure
+
+
+def augmentations(digits: Digits, augmentation: Augmentation) -> Figure:
+    """Draw a digit of each class and, beside it, seven augmentations of it; always the same."""
+    import torch
+
+    columns = 8
+    classes, first = np.unique(digits.labels, return_index=True)
+    images = digits.images[first]
+    copies = torch.from_numpy(np.repeat(images, columns - 1, axis=0))
+    changed = augmentation(copies, torch.Generator().manual_seed(0)).round().numpy()
+    changed = changed.reshape(len(images), columns - 1, *images[0].shape).astype(np.uint8)
+    grid = np.concatenate([images[:, None], changed], axis=1).reshape(-1, *images[0].shape)
+    labels = [str(label) if column == 0 else "" for label in classes for column in range(columns)]
+    figure = labelled_grid(grid, np.array(labels), columns)
+    figure.set_facecolor(STYLE["grid.color"])  # on white, white paper would not be seen
     return figure
 
 
