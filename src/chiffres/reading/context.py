@@ -15,12 +15,10 @@ import numpy as np
 
 from chiffres.reading.ink import Floats
 from chiffres.reading.lattice import SMALL, Found
-from chiffres.reading.page import Page
+from chiffres.reading.page import STICK, Page
 
 Accept = Callable[[Found], bool]
 
-STICK = 1
-"""The digit that any straight bit looks like."""
 STICK_STRENGTH, STRENGTH = 0.5, 0.3
 """A 1, or another digit, is at least this strong compared with the others."""
 STICK_PEN, PEN = 1.9, 3.5
@@ -28,6 +26,8 @@ STICK_PEN, PEN = 1.9, 3.5
 or broader than that of the others."""
 STICK_HEIGHT = (0.5, 2.0)
 """How high a 1 is compared with the others."""
+THICKEST_STICK = 0.3
+"""The width of its pen, as a share of its height."""
 LEAST_HEIGHT = 0.35
 """How high another digit is, at least."""
 ABOVE_NOISE = 7.0
@@ -44,7 +44,7 @@ CUT_IN_DIGITS = 0.5
 """A piece that can be cut in digits counts so much: letters can, too."""
 LONG_NUMBER = 3
 """A word of so many digits, all read, is a number even in a line or on a page of text."""
-STICK_EVIDENCE = 0.25
+STICK_EVIDENCE = 0.4
 """How much a 1 counts beside another digit as evidence that a page has digits on it."""
 OTHER_PER_DIGIT = 3.0
 """How much else of a digit's size may be on a page for each digit."""
@@ -80,7 +80,7 @@ def digits_only(page: Page, accept: Accept) -> list[list[Found]]:
     usual = usual_digit([found for found in everything if accept(found)], at_edge)
     if usual is None:
         return []
-    kept = [[found for found in line if is_writing(found, usual)] for line in lines]
+    kept = [_written(line, usual, accept) for line in lines]
     if any(accept(found) and not at_edge(found) for line in kept for found in line):
         kept = [line for line in kept if not all(map(at_edge, line))]
     kept = [read for line in kept if (read := _numbers(line, accept))]
@@ -129,20 +129,27 @@ def _median(values: Floats, weights: Floats) -> float:
     return float(values[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
-def is_writing(found: Found, usual: Usual) -> bool:
-    """Whether a find may be of the same hand as the usual digit."""
+def _written(line: Sequence[Found], usual: Usual, accept: Accept) -> list[Found]:
+    """Return what of a line may be of the same hand as the usual digit."""
+    among_digits = any(accept(found) and found.digit != STICK for found in line)
+    return [found for found in line if _is_written(found, usual, accept(found), among_digits)]
+
+
+def _is_written(found: Found, usual: Usual, accepted: bool, among_digits: bool) -> bool:
     height, pen = found.piece.height / usual.height, found.pen / usual.pen
-    if found.digit == STICK:
-        low, high = STICK_HEIGHT
+    if not accepted or found.digit != STICK:
         return (
-            found.strength >= STICK_STRENGTH * usual.strength
-            and 1 / STICK_PEN <= pen <= STICK_PEN
-            and low <= height <= high
+            found.strength >= STRENGTH * usual.strength
+            and 1 / PEN <= pen <= PEN
+            and height >= LEAST_HEIGHT
         )
+    finest = PEN if among_digits else STICK_PEN
+    low, high = STICK_HEIGHT
     return (
-        found.strength >= STRENGTH * usual.strength
-        and 1 / PEN <= pen <= PEN
-        and height >= LEAST_HEIGHT
+        found.pen <= THICKEST_STICK * found.piece.height
+        and found.strength >= STICK_STRENGTH * usual.strength
+        and 1 / finest <= pen <= finest
+        and low <= height <= high
     )
 
 
@@ -176,7 +183,7 @@ def _scores(line: Sequence[Found], accept: Accept) -> list[float]:
     scores = []
     for _, parts in itertools.groupby(line, key=lambda found: found.cut_from or id(found)):
         found = list(parts)
-        digits = all(map(accept, found))
+        digits = float(np.mean([*map(accept, found)]))
         scores.append(digits * (CUT_IN_DIGITS if found[0].cut_from else 1.0))
     return scores
 

@@ -17,27 +17,31 @@ from chiffres.reading.ink import CONTOUR, Floats
 from chiffres.reading.normalize import pen_width
 from chiffres.reading.picture import Pixels
 
-HEIGHT = 48
+HEIGHT = 56
 """Paths are looked for in the piece at this height, in pixels."""
-ASIDE = 0.2
-"""What a step aside costs, in pixels of ink."""
-LONGEST = 2.6
-"""A cut goes through at most this much ink, in widths of a stroke."""
-APART = 0.2
-"""Cuts are this far from each other and from the ends, as a share of the height."""
+REACH = 0.25
+"""How far a path may go to either side, as a share of the height: digits lean and bulge."""
+ENTERED, THROUGH, ASIDE = 1.0, 0.5, 0.1
+"""What it costs to enter ink, and for each width of a stroke to go through it and to go aside.
+
+Between two digits a path enters ink once, where they touch; through a digit, twice or more."""
+MOST_COSTLY = 4.0
+"""No cut costs more."""
+APART = 0.1
+"""Cuts are this far from each other, as a share of the height."""
 LEAST_SHARE = 0.07
 """On each side of a cut there is this share of the ink."""
-MOST = 6
+MOST = 8
 
 
 class Cut(NamedTuple):
-    """A cut: the first column to its right in each row, and the ink it goes through.
+    """A cut: the first column to its right in each row, ``(height,)`` int32, and what it costs.
 
-    ``columns`` is ``(height,)`` int32, ``length`` is in widths of a stroke.
+    A cut through one stroke costs ``ENTERED + THROUGH``.
     """
 
     columns: npt.NDArray[np.int32]
-    length: float
+    cost: float
 
 
 def find_cuts(piece: Pixels) -> list[Cut]:
@@ -46,55 +50,69 @@ def find_cuts(piece: Pixels) -> list[Cut]:
     Args:
         piece: ``(height, width)`` uint8, ink from ``CONTOUR`` on.
     """
-    inked = (piece >= CONTOUR).astype(np.float32)
-    pen = pen_width(piece)
     scale = min(1.0, HEIGHT / piece.shape[0])
     height, width = (max(2, round(side * scale)) for side in piece.shape)
+    inked = (piece >= CONTOUR).astype(np.float32)
     small = cv2.resize(inked, (width, height), interpolation=cv2.INTER_AREA)
-    paths, lengths = _cheapest_paths(small)
-    lengths = lengths / max(1.0, pen * scale)
+    paths, costs = _cheapest_paths(small, max(1.0, pen_width(piece) * scale))
     return [
-        Cut(_enlarged(paths[:, end], piece.shape, scale), float(lengths[end]))
-        for end in sorted(_chosen(small, paths, lengths), key=lambda end: paths[:, end].mean())
+        Cut(_enlarged(paths[index], piece.shape, scale), float(costs[index]))
+        for index in sorted(_chosen(small, paths, costs))
     ]
 
 
-def _cheapest_paths(ink: Floats) -> tuple[npt.NDArray[np.intp], Floats]:
-    """Return for each column the cheapest path that ends there at the bottom, and its ink.
+def _cheapest_paths(ink: Floats, pen: float) -> tuple[npt.NDArray[np.intp], Floats]:
+    """Return for each column the cheapest path from top to bottom near it, and its cost.
 
-    A path goes down one row at a time, at most one column aside. Returns ``(height, width)``
-    columns and ``(width,)`` pixels of ink.
+    A path goes down one row at a time, at most one column aside, and stays within ``REACH`` of its
+    column.
+
+    Args:
+        ink: ``(height, width)``, 0 = paper to 1 = ink.
+        pen: the width of a stroke, in its pixels.
+
+    Returns:
+        ``(width, height)`` columns, and ``(width,)``.
     """
     height, width = ink.shape
-    cost, length = ink[0].copy(), ink[0].copy()
-    paths = np.empty((height, width), np.intp)
-    paths[0] = np.arange(width)
-    columns = np.arange(width)
-    aside = np.float32(ASIDE)
+    reach = max(1, round(REACH * height))
+    padded = np.pad(ink, ((0, 0), (reach, reach)))
+    bands = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=1)
+    around = np.pad(padded, ((0, 0), (1, 1)))
+    around = np.lib.stride_tricks.sliding_window_view(around, 2 * reach + 3, axis=1)
+    through, aside = np.float32(THROUGH / pen), np.float32(ASIDE / pen)
+    cost = bands[0] * (ENTERED + through)
+    ways = np.empty((height, *cost.shape), np.int8)
     for row in range(1, height):
-        padded = np.pad(cost, 1, constant_values=np.inf)
-        ways = np.stack([padded[:-2] + aside, padded[1:-1], padded[2:] + aside])
-        way = ways.argmin(axis=0)
-        source = columns + way - 1
-        cost = ways[way, columns] + ink[row]
-        length = length[source] + ink[row]
-        paths[:row] = paths[:row, source]
-        paths[row] = columns
-    return paths, length
+        beside = np.pad(cost, ((0, 0), (1, 1)), constant_values=np.inf)
+        choices = np.stack(
+            [
+                beside[:, 1 + step : 2 + step + 2 * reach]
+                + ENTERED * np.maximum(0, bands[row] - around[row - 1, :, 1 + step : 2 + step + 2 * reach])
+                + aside * abs(step)
+                for step in (-1, 0, 1)
+            ]
+        )
+        ways[row] = choices.argmin(axis=0) - 1
+        cost = choices.min(axis=0) + bands[row] * through
+    each = np.arange(width)
+    paths = np.empty((width, height), np.intp)
+    paths[:, -1] = cost.argmin(axis=1)
+    for row in range(height - 1, 0, -1):
+        paths[:, row - 1] = paths[:, row] + ways[row, each, paths[:, row]]
+    return paths + each[:, None] - reach, cost.min(axis=1)
 
 
-def _chosen(ink: Floats, paths: npt.NDArray[np.intp], lengths: Floats) -> list[int]:
-    """Return the ends of the cheapest paths that are apart from each other and part the ink."""
+def _chosen(ink: Floats, paths: npt.NDArray[np.intp], costs: Floats) -> list[int]:
+    """Return the cheapest paths that are apart from each other and have ink on both sides."""
     height, width = ink.shape
-    at = paths.mean(axis=0)
-    left = np.array([(ink * (np.arange(width) < path[:, None])).sum() for path in paths.T])
-    share = left / ink.sum()
-    possible = (lengths <= LONGEST) & (share > LEAST_SHARE) & (share < 1 - LEAST_SHARE)
-    possible &= (at > APART / 2 * height) & (at < width - APART / 2 * height)
+    at = paths.mean(axis=1)
+    share = np.array([ink[np.arange(width) < path[:, None]].sum() for path in paths]) / ink.sum()
+    possible = (costs <= MOST_COSTLY) & (share > LEAST_SHARE) & (share < 1 - LEAST_SHARE)
     chosen: list[int] = []
-    for end in np.flatnonzero(possible)[np.argsort(lengths[possible], kind="stable")]:
-        if all(abs(at[end] - at[other]) >= APART * height for other in chosen):
-            chosen.append(int(end))
+    for index in np.flatnonzero(possible)[np.argsort(costs[possible], kind="stable")]:
+        if all(abs(at[index] - at[other]) >= APART * height for other in chosen):
+            chosen.append(int(index))
         if len(chosen) == MOST:
             break
     return chosen
@@ -104,5 +122,5 @@ def _enlarged(
     path: npt.NDArray[np.intp], shape: tuple[int, ...], scale: float
 ) -> npt.NDArray[np.int32]:
     rows = (np.arange(shape[0]) + 0.5) * scale - 0.5
-    columns = np.interp(rows, np.arange(len(path)), path) / scale
+    columns = (np.interp(rows, np.arange(len(path)), path) + 0.5) / scale
     return np.rint(columns).astype(np.int32)

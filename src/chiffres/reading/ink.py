@@ -219,15 +219,24 @@ def _paper(coarse: _Coarse) -> Pixels:
     smooth = cv2.GaussianBlur(coarse.shades, (3, 3), 0)
     edges = _morphology(coarse.shades, cv2.MORPH_GRADIENT, coarse.fine)
     paper = _closed(smooth, coarse.fine)
+    finer = coarse.fine
     for size in (2 * coarse.fine + 1, coarse.broad):
         wider = _closed(smooth, size)
-        missed = _missed(cv2.subtract(paper, smooth), cv2.subtract(wider, smooth), edges)
+        missed = _missed(cv2.subtract(paper, smooth), cv2.subtract(wider, smooth), edges, finer)
         paper = np.where(missed > 0, wider, paper)
+        finer = size
     return np.asarray(cv2.blur(paper, (3, 3)), np.uint8)
 
 
-def _missed(finer: Pixels, wider: Pixels, edges: Pixels) -> Pixels:
-    """Return a mask of the strokes that the finer estimate of the paper takes for paper in part."""
+def _missed(finer: Pixels, wider: Pixels, edges: Pixels, size: int) -> Pixels:
+    """Return a mask of the strokes that the finer estimate of the paper takes for paper in part.
+
+    Args:
+        finer: how much darker than the finer estimate each pixel is.
+        wider: likewise, than the wider one.
+        edges: how much the shades change about each pixel.
+        size: of the kernel of the finer estimate; a stroke that it misses is about as wide.
+    """
     strong = (wider > max(FAINTEST, 0.5 * float(np.percentile(wider, 99.5)))).view(np.uint8)
     count, labels = cv2.connectedComponents(strong)
     flat = labels.ravel()
@@ -237,7 +246,9 @@ def _missed(finer: Pixels, wider: Pixels, edges: Pixels) -> Pixels:
     rim = np.where(cv2.erode(strong, np.ones((3, 3), np.uint8)) == 0, labels, 0).ravel()
     length = np.maximum(1, np.bincount(rim, minlength=count))
     sharp = np.bincount(rim, edges.ravel(), count) / length > SHARP * depth
-    chosen = (found < WHOLE) & sharp
+    core = cv2.erode(strong, np.ones((size * 2 // 3, size * 2 // 3), np.uint8)).ravel()
+    thick = np.bincount(flat, core, count) > 0
+    chosen = (found < WHOLE) & sharp & thick
     chosen[0] = False
     return np.asarray(cv2.dilate(chosen[labels].view(np.uint8), np.ones((5, 5), np.uint8)))
 

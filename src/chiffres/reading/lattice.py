@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from chiffres.reading.cuts import find_cuts
+from chiffres.reading.cuts import Cut, find_cuts
 from chiffres.reading.ink import Floats
 from chiffres.reading.normalize import normalize, pen_width
 from chiffres.reading.picture import Pixels
@@ -23,16 +23,22 @@ from chiffres.reading.segment import Piece, Sheet
 
 Classify = Callable[[Pixels], Floats]
 
-SURE = 0.9
-"""A piece that the classifier is as sure of is a digit, unless it is wide."""
+SURE, VERY_SURE = 0.9, 0.97
+"""A piece that the classifier is as sure of is a digit; if it is wide, only the second will do."""
 WIDE, VERY_WIDE = 0.7, 1.25
 """Wider pieces, in heights of the line, may be several digits; even sure ones."""
-MOST_ATOMS = 6
+MOST_ATOMS = 7
 """Of no more atoms is a digit made."""
 NEAR = 0.4
 """Atoms further apart than this, in heights of the line, are not of one digit."""
-CUT, CUT_LENGTH = 0.15, 0.35
-"""What a cut costs, and for each width of a stroke that it is longer than one."""
+CUT, COSTLY_CUT, ONE_STROKE = 0.1, 0.1, 1.5
+"""What a cut costs, and for all that it costs more than one through one stroke."""
+NARROW_CUT = 0.8
+"""What a cut costs for each height of the line that its piece is narrower than high."""
+WIDEST, TOO_WIDE = 1.05, 2.0
+"""Wider than high by more than this is no digit; what each further height of width costs."""
+LOWEST, TOO_LOW = 0.6, 3.0
+"""Nor is one much lower than its line; what each height costs that a digit is lower than this."""
 JOIN, JOIN_GAP = 0.1, 2.0
 """What it costs to take separate pieces as one digit, and for each height of gap."""
 DROPPED = 0.7
@@ -93,8 +99,8 @@ class Line:
     Attributes:
         height: of its digits, in pixels.
         atoms: from left to right.
-        cut: of each boundary after an atom, the length of the cut there in widths of a stroke, or
-            None between separate pieces.
+        cut: of each boundary after an atom, what the cut there costs, or None between separate
+            pieces.
         candidates: by the first atom and the one after the last.
     """
 
@@ -141,14 +147,17 @@ def _lattice(sheet: Sheet, line: Sequence[Found]) -> Line:
         left = max(0, found.piece.left - 1)
         top = found.piece.top - max(0, found.piece.top - 1)
         seams = [cut.columns[top : top + found.piece.height] + left for cut in cuts]
-        parts = sheet.split(found.piece, seams) if seams else [found.piece]
-        if len(parts) != len(cuts) + 1:  # a part without ink
-            parts, cuts = [union(parts)], []
-        lattice.atoms += parts
-        lattice.cut += [*(cut.length for cut in cuts), None]
-        whole = dataclasses.replace(found, piece=union(parts))
+        parts = sheet.split(found.piece, seams) if seams else [(0, found.piece)]
+        lattice.atoms += [part for _, part in parts]
+        narrow = NARROW_CUT * max(0.0, 1 - found.piece.width / height)
+        lattice.cut += [_cut_cost(cuts[number]) + narrow for number, _ in parts[:-1]] + [None]
+        whole = dataclasses.replace(found, piece=union([part for _, part in parts]))
         lattice.candidates[first, len(lattice.atoms)] = whole
     return lattice
+
+
+def _cut_cost(cut: Cut) -> float:
+    return CUT + COSTLY_CUT * max(0.0, cut.cost - ONE_STROKE)
 
 
 def line_height(line: Sequence[Found]) -> float:
@@ -161,7 +170,7 @@ def _may_be_several(found: Found, height: float) -> bool:
     width = found.piece.width / height
     if found.piece.height < SMALL * height:
         return False
-    return width > VERY_WIDE or (width > WIDE and found.confidence < SURE)
+    return width > VERY_WIDE or (width > WIDE and found.confidence < VERY_SURE)
 
 
 def _spans(lattice: Line) -> list[tuple[int, int]]:
@@ -213,12 +222,14 @@ def _best_path(lattice: Line) -> list[Found]:
 def _cost(lattice: Line, first: int, stop: int, found: Found) -> float:
     """Return how unlikely it is that the atoms are one digit and end where they do."""
     cost = -math.log(max(found.confidence, 0.05))
-    cost += 2 * max(0.0, found.piece.width / max(lattice.height, found.piece.height) - 1.3)
+    height = max(lattice.height, found.piece.height)
+    cost += TOO_WIDE * max(0.0, found.piece.width / height - WIDEST)
+    cost += TOO_LOW * max(0.0, LOWEST - found.piece.height / lattice.height)
     for boundary in range(first, stop - 1):
         if lattice.cut[boundary] is None:
             gap = lattice.atoms[boundary + 1].left - lattice.atoms[boundary].right
             cost += JOIN + JOIN_GAP * max(0, gap) / lattice.height
     ending = lattice.cut[stop - 1]
     if ending is not None:
-        cost += CUT + CUT_LENGTH * max(0.0, ending - 1)
+        cost += ending
     return cost

@@ -30,6 +30,13 @@ LEAST_GAP = 2.0
 MOST_PARTS = 6
 """A digit is not broken into more parts."""
 
+STICK = 1
+"""The digit that any straight bit looks like."""
+TALL = 2.2
+"""What is this many times as high as the digits, and no digit beyond doubt, is none."""
+SPECK = 0.003
+"""Ink of a smaller area, in squares of the height of the digit beside it, is no part of it."""
+
 
 @dataclass(frozen=True)
 class Page:
@@ -90,14 +97,31 @@ def _sorted_out(found: Sequence[Found], least: float) -> tuple[list[Found], list
     large = [each for each in found if max(each.piece.width, each.piece.height) >= least]
     if not large:
         return [], []
-    sure = [each for each in large if each.confidence >= SURE and each.digit != 1]
-    heights = np.array(sorted(each.piece.height for each in sure or large))
+    sure = [each for each in large if each.confidence >= SURE]
+    written = [each for each in sure if each.digit != STICK] or sure or large
+    heights = np.array(sorted(each.piece.height for each in written))
     usual = heights[np.searchsorted(np.cumsum(heights), heights.sum() / 2)]
     mains, fragments = [], []
     for each in found:
+        sure_digit = each.confidence >= SURE and each.digit != STICK
+        if each.piece.height > TALL * usual and not sure_digit:
+            continue
+        if any(_frames(each.piece, other.piece) for other in sure if other is not each):
+            continue
         whole = each.piece.height >= max(SMALL * usual, least)
         (mains if whole else fragments).append(each)
     return mains, fragments
+
+
+def _frames(frame: Piece, other: Piece) -> bool:
+    """Whether a piece is a frame around another: a box, a ring, the edge of the paper."""
+    return (
+        frame.left < other.left
+        and frame.top < other.top
+        and frame.right > other.right
+        and frame.bottom > other.bottom
+        and frame.height > 1.5 * other.height
+    )
 
 
 def _put_beside(fragments: Sequence[Found], lines: list[list[Found]]) -> None:
@@ -110,7 +134,7 @@ def _put_beside(fragments: Sequence[Found], lines: list[list[Found]]) -> None:
         across = np.maximum(0, np.maximum(boxes[:, 0] - right, left - boxes[:, 2]))
         down = np.maximum(0, np.maximum(boxes[:, 1] - bottom, top - boxes[:, 3]))
         distance = np.hypot(across, down) / heights
-        if distance.min() <= NEAR:
+        if distance.min() <= NEAR and fragment.piece.area >= SPECK * heights[distance.argmin()] ** 2:
             lines[line_of[distance.argmin()]].append(fragment)
     for line in lines:
         line.sort(key=lambda found: found.piece.left + found.piece.right)

@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from chiffres.data.dataset import SIDE
 from chiffres.errors import UsageError
-from chiffres.reading.context import STICK, digits_only
+from chiffres.reading.context import digits_only
 from chiffres.reading.ink import Floats, Ink, find_ink, frame_is_light, to_shades
 from chiffres.reading.lattice import Found
 from chiffres.reading.network import Network, model_bytes
 from chiffres.reading.normalize import NEARLY_PAPER, bounds, is_normalized
-from chiffres.reading.page import Page, read_page
+from chiffres.reading.page import STICK, Page, read_page
 from chiffres.reading.picture import AnyPicture, Picture, load
 from chiffres.reading.result import ReadDigit, Reading
 from chiffres.reading.segment import Piece
@@ -105,7 +105,7 @@ class Reader:
     def _ink_read(self, page: Page) -> float:
         """Return how much of a page was read, to choose between its polarities by."""
         return sum(
-            found.piece.height**2 * found.confidence * (0.3 if found.digit == STICK else 1)
+            found.piece.height**2 * found.confidence * (0.01 if found.digit == STICK else 1)
             for line in page.lines
             for found in line
             if self._accepts(found)

@@ -81,18 +81,22 @@ def find_rules(ink: Pixels) -> tuple[list[Rule], list[Rule]]:
     A tall 1 looks like one of the latter, so of them the whole height is asked for, or several.
     """
     inked = (ink >= FAINT).view(np.uint8)
-    shortest = max(SHORTEST, 2 * pen_width(ink))
-    down, along = (round(max(shortest, RUN * side)) for side in ink.shape)
-    # a pixel wider on each side, a fine line that is not quite level has longer runs
-    lying = cv2.dilate(inked, np.ones((3, 1), np.uint8))
-    lying = cv2.morphologyEx(lying, cv2.MORPH_OPEN, np.ones((1, along), np.uint8))
-    upright = cv2.dilate(inked, np.ones((1, 3), np.uint8))
-    upright = cv2.morphologyEx(upright, cv2.MORPH_OPEN, np.ones((down, 1), np.uint8))
-    crossing = lying & upright  # apart from each other, the lines of squared paper are single ones
+    pen = pen_width(ink)
+    down, along = (round(max(SHORTEST, 2 * pen, RUN * side)) for side in ink.shape)
+    thick = round(2 * pen) + 3
+    # a pixel wider on each side, a fine line that is not quite level has longer runs; what is
+    # thicker than a line is left out, so that neither digits nor crossing lines connect two
+    lying, upright = (cv2.dilate(inked, np.ones(size, np.uint8)) for size in ((3, 1), (1, 3)))
+    lying = _opened(lying, (1, along)) & ~_opened(lying, (thick, 1))
+    upright = _opened(upright, (down, 1)) & ~_opened(upright, (1, thick))
     return (
-        _rules(lying - crossing, ink, along, WHOLE),
-        _rules(np.ascontiguousarray((upright - crossing).T), ink.T, down, WHOLE_UPRIGHT),
+        _rules(lying, ink, along, WHOLE),
+        _rules(np.ascontiguousarray(upright.T), ink.T, down, WHOLE_UPRIGHT),
     )
+
+
+def _opened(inked: Pixels, size: tuple[int, int]) -> Pixels:
+    return np.asarray(cv2.morphologyEx(inked, cv2.MORPH_OPEN, np.ones(size, np.uint8)))
 
 
 def _rules(runs: Pixels, ink: Pixels, run: int, whole: float) -> list[Rule]:

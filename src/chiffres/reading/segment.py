@@ -127,13 +127,19 @@ class Sheet:
         groups[self.labels[inked > 0]] = together[inked > 0]
         return groups
 
-    def split(self, piece: Piece, seams: Sequence[npt.NDArray[np.int32]]) -> list[Piece]:
-        """Label anew what lies between the seams, and return those pieces from left to right.
+    def split(
+        self, piece: Piece, seams: Sequence[npt.NDArray[np.int32]]
+    ) -> list[tuple[int, Piece]]:
+        """Label anew what lies between the seams.
 
         Args:
             piece: with one label.
             seams: from left to right, the first column, of this sheet, to the right of each cut,
                 ``(height of the piece,)``.
+
+        Returns:
+            From left to right, each piece and the number of the seam to its right; between some
+            there may be nothing.
         """
         rows = slice(piece.top, piece.bottom)
         labels = self.labels[rows, piece.left : piece.right]
@@ -148,16 +154,15 @@ class Sheet:
                 y, x = np.nonzero(part)
                 box = (x.min(), y.min(), x.max() + 1, y.max() + 1)
                 left, top, right, bottom = (int(edge) for edge in box)
-                parts.append(
-                    Piece(
-                        (self.count,),
-                        piece.left + left,
-                        piece.top + top,
-                        piece.left + right,
-                        piece.top + bottom,
-                        len(x),
-                    )
+                within = Piece(
+                    (self.count,),
+                    piece.left + left,
+                    piece.top + top,
+                    piece.left + right,
+                    piece.top + bottom,
+                    len(x),
                 )
+                parts.append((number, within))
                 self.count += 1
         return parts
 
