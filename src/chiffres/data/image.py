@@ -89,7 +89,9 @@ def open_image(source: Path | bytes, name: str = "") -> Iterator[Image.Image]:
     name = name or (str(source) if isinstance(source, Path) else "the picture")
     try:
         with _opened(source) as file:
-            _check_size(os.fstat(file.fileno()).st_size if isinstance(source, Path) else len(source))
+            _check_size(
+                os.fstat(file.fileno()).st_size if isinstance(source, Path) else len(source)
+            )
             with _identified(file) as image:
                 _check_image(image)
                 yield image
@@ -113,7 +115,10 @@ def _opened(source: Path | bytes) -> IO[bytes]:
 
 def _identified(file: IO[bytes]) -> Image.Image:
     """Open the image without Pillow's warning about its size, which is ours to check."""
-    with _FILTERS, warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
+    with (
+        _FILTERS,
+        warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
+    ):
         return Image.open(file)
 
 
@@ -160,7 +165,7 @@ def eight_bits(levels: np.ndarray) -> np.ndarray:
     if levels.dtype == np.uint8:
         return levels
     if levels.dtype == bool:
-        return levels * np.uint8(255)
+        return levels.astype(np.uint8) * np.uint8(255)
     finite = levels
     if levels.dtype.kind == "f":
         finite = np.where(np.isfinite(levels), levels, np.zeros((), levels.dtype))
@@ -169,7 +174,8 @@ def eight_bits(levels: np.ndarray) -> np.ndarray:
         full = 1.0
     else:
         full = next((2.0**bits - 1 for bits in (8, 10, 12, 14, 16) if highest < 2**bits), highest)
-    return np.clip(finite * np.float32(255 / full) + np.float32(0.5), 0, 255).astype(np.uint8)
+    scaled = finite * np.float32(255 / full) + np.float32(0.5)
+    return np.asarray(np.clip(scaled, 0, 255), np.uint8)
 
 
 def on_paper(image: Image.Image) -> Image.Image:

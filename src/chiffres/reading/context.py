@@ -7,6 +7,7 @@ to be digits too.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -42,8 +43,10 @@ LONG_LINE, FULL_PAGE = 5, 8
 """How many finds make a long line, and a full page."""
 CUT_IN_DIGITS = 0.5
 """A piece that can be cut in digits counts so much: letters can, too."""
-LONG_NUMBER = 3
-"""A word of so many digits, all read, is a number even in a line or on a page of text."""
+LONG_NUMBER, VERY_LONG_NUMBER = 3, 5
+"""A word of so many digits, all read, is a number even on a page, and in a line, of text."""
+ALONE = 0.85
+"""A number that has this share of its line's finds does not share it with text."""
 STICK_EVIDENCE = 0.4
 """How much a 1 counts beside another digit as evidence that a page has digits on it."""
 OTHER_PER_DIGIT = 3.0
@@ -71,7 +74,7 @@ def digits_only(page: Page, accept: Accept) -> list[list[Found]]:
         Lines with at least one accepted digit in each; what is not accepted is left between those
         that are.
     """
-    at_edge = _EdgeTest(*page.clean.shape)
+    at_edge = functools.partial(_touches_edge, page.clean.shape)
     lines = [
         [found for found in line if found.strength >= ABOVE_NOISE * page.ink.noise]
         for line in page.lines
@@ -84,29 +87,21 @@ def digits_only(page: Page, accept: Accept) -> list[list[Found]]:
     if any(accept(found) and not at_edge(found) for line in kept for found in line):
         kept = [line for line in kept if not all(map(at_edge, line))]
     kept = [read for line in kept if (read := _numbers(line, accept))]
-    inner = [found for found in everything if not at_edge(found) and found.piece.height >= SMALL * usual.height]
-    full = len(inner) >= FULL_PAGE and _share(inner, accept) < DIGITS_ON_PAGE
+    inner = [
+        found
+        for found in everything
+        if not at_edge(found) and found.piece.height >= SMALL * usual.height
+    ]
+    text = len(inner) >= FULL_PAGE and _share(inner, accept) < DIGITS_ON_PAGE
     other = [found for found in inner if not accept(found)]
-    if full or not _worth_it(kept, other, usual, accept):
-        kept = [
-            [f for word in _words(line, usual.height) if _is_long_number(word, accept) for f in word] for line in kept
-        ]
-    return [line for line in kept if line]
+    if text or not _worth_it(kept, other, usual, accept):
+        return _numbers_among_text(kept, page.lines, accept)
+    return kept
 
 
-class _EdgeTest(NamedTuple):
-    """Whether a find touches the edge of its page, of so many rows and columns."""
-
-    rows: int
-    columns: int
-
-    def __call__(self, found: Found) -> bool:
-        piece = found.piece
-        return (
-            min(piece.left, piece.top) <= 0
-            or piece.bottom >= self.rows
-            or piece.right >= self.columns
-        )
+def _touches_edge(shape: tuple[int, ...], found: Found) -> bool:
+    piece = found.piece
+    return min(piece.left, piece.top) <= 0 or piece.bottom >= shape[0] or piece.right >= shape[1]
 
 
 def usual_digit(accepted: Sequence[Found], at_edge: Callable[[Found], bool]) -> Usual | None:
@@ -186,6 +181,26 @@ def _scores(line: Sequence[Found], accept: Accept) -> list[float]:
         digits = float(np.mean([*map(accept, found)]))
         scores.append(digits * (CUT_IN_DIGITS if found[0].cut_from else 1.0))
     return scores
+
+
+def _numbers_among_text(
+    kept: Sequence[Sequence[Found]], lines: Sequence[Sequence[Found]], accept: Accept
+) -> list[list[Found]]:
+    """Return the long numbers; where they share their line with text, the very long ones."""
+    whole = {id(line[0]): len(line) for line in lines if line}
+    first = {id(found): id(line[0]) for line in lines for found in line}
+    numbers = []
+    for line in kept:
+        height = float(np.median([found.piece.height for found in line]))
+        alone = len(line) >= ALONE * whole[first[id(line[0])]]
+        least = LONG_NUMBER if alone else VERY_LONG_NUMBER
+        words = [
+            word
+            for word in _words(line, height)
+            if len(word) >= least and _is_long_number(word, accept)
+        ]
+        numbers.append([found for word in words for found in word])
+    return [line for line in numbers if line]
 
 
 def _is_long_number(word: Sequence[Found], accept: Accept) -> bool:

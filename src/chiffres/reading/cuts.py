@@ -88,7 +88,8 @@ def _cheapest_paths(ink: Floats, pen: float) -> tuple[npt.NDArray[np.intp], Floa
         choices = np.stack(
             [
                 beside[:, 1 + step : 2 + step + 2 * reach]
-                + ENTERED * np.maximum(0, bands[row] - around[row - 1, :, 1 + step : 2 + step + 2 * reach])
+                + ENTERED
+                * np.maximum(0, bands[row] - around[row - 1, :, 1 + step : 2 + step + 2 * reach])
                 + aside * abs(step)
                 for step in (-1, 0, 1)
             ]
@@ -123,4 +124,4 @@ def _enlarged(
 ) -> npt.NDArray[np.int32]:
     rows = (np.arange(shape[0]) + 0.5) * scale - 0.5
     columns = (np.interp(rows, np.arange(len(path)), path) + 0.5) / scale
-    return np.rint(columns).astype(np.int32)
+    return np.asarray(np.rint(columns), np.int32)

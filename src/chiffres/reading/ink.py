@@ -254,10 +254,10 @@ def _missed(finer: Pixels, wider: Pixels, edges: Pixels, size: int) -> Pixels:
 
 
 def _peaks(distance: Pixels, coarse: _Coarse) -> Floats:
-    """Return how strong the strongest ink near each pixel is, and ``OF_ALL`` of all ink at least."""
+    """Return how strong ink is near each pixel, at most, and ``OF_ALL`` of all ink at least."""
     around = cv2.dilate(distance, np.ones((coarse.fine, coarse.fine), np.uint8))
     around = cv2.blur(around, (coarse.fine, coarse.fine))
-    return np.maximum(around, OF_ALL / OF_PEAK * distance.max()).astype(np.float32)
+    return np.asarray(np.maximum(around, OF_ALL / OF_PEAK * distance.max()), np.float32)
 
 
 def _noise(shades: Pixels, paper: Pixels) -> tuple[float, float]:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from chiffres.reading.cuts import Cut, find_cuts
 from chiffres.reading.ink import Floats
@@ -130,7 +129,10 @@ def read_lines(
     """
     lattices = [_lattice(sheet, line) for line in lines]
     wanted = [
-        (lattice, span) for lattice in lattices for span in _spans(lattice) if span not in lattice.candidates
+        (lattice, span)
+        for lattice in lattices
+        for span in _spans(lattice)
+        if span not in lattice.candidates
     ]
     pieces = [union(lattice.atoms[first:stop]) for lattice, (first, stop) in wanted]
     for (lattice, span), found in zip(wanted, classified(sheet, pieces, classify), strict=True):
@@ -192,6 +194,7 @@ def _spans(lattice: Line) -> list[tuple[int, int]]:
 
 
 def union(pieces: Sequence[Piece]) -> Piece:
+    """Return the pieces as one."""
     union = pieces[0]
     for piece in pieces[1:]:
         union |= piece
@@ -201,7 +204,8 @@ def union(pieces: Sequence[Piece]) -> Piece:
 def _best_path(lattice: Line) -> list[Found]:
     """Return the candidates, one after the other, of the least total cost."""
     count = len(lattice.atoms)
-    best: list[tuple[float, list[Found]]] = [(0.0, [])] + [(math.inf, [])] * count
+    best: list[tuple[float, list[Found]]] = [(0.0, [])]
+    best += [(math.inf, []) for _ in range(count)]
     for stop in range(1, count + 1):
         for first in range(stop):
             found = lattice.candidates.get((first, stop))

@@ -108,8 +108,8 @@ def model_bytes(model: str | Path | bytes | None) -> tuple[bytes, str]:
         ModelFileError: it cannot be loaded.
     """
     if model is None:
-        file = resources.files("chiffres.reading") / "weights" / "reader.onnx"
-        return file.read_bytes(), "the model that comes with Chiffres"
+        shipped = resources.files("chiffres.reading") / "weights" / "reader.onnx"
+        return shipped.read_bytes(), "the model that comes with Chiffres"
     if isinstance(model, bytes):
         return model, "the model"
     path = Path(model).expanduser()

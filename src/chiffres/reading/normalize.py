@@ -72,10 +72,10 @@ def _with_mnist_strokes(piece: Pixels) -> Floats:
     if width < FINEST:
         wider = (FINEST - width) / 2 * unit
         outside = cv2.distanceTransform(1 - inked, cv2.DIST_L2, 3)
-        return np.clip(wider + 1 - outside, 0, 1)
+        return np.asarray(np.clip(wider + 1 - outside, 0, 1))
     if width > BROADEST:
         narrower = min(NARROWED * (width - BROADEST) / 2 * unit, float(inside.max()) - 1)
-        return np.clip(inside - narrower, 0, 1)
+        return np.asarray(np.clip(inside - narrower, 0, 1))
     return np.clip((piece.astype(np.float32) - CONTOUR) / 64 + 0.5, 0, 1)
 
 

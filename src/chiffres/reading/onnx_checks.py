@@ -17,15 +17,14 @@ MAX_BYTES = 256 * 2**20
 MAX_STEP = 4096
 """The largest whole number among the attributes of an operator: a stride, a padding."""
 DOMAINS = frozenset({"", "ai.onnx"})
-OPERATORS = frozenset(
-    """
+_OPERATORS = """
     Add AveragePool BatchNormalization Cast Celu Clip Concat Constant Conv Div Dropout Elu Erf Exp
     Flatten Gather Gelu Gemm GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish Identity
     LayerNormalization LeakyRelu Log LogSoftmax MatMul Max MaxPool Mean Min Mul Neg PRelu Pad Pow
     Reciprocal ReduceMax ReduceMean ReduceSum Relu Reshape Selu Shape Sigmoid Slice Softmax Softplus
     Softsign Sqrt Squeeze Sub Sum Tanh Transpose Unsqueeze
-    """.split()
-)
+"""
+OPERATORS = frozenset(_OPERATORS.split())
 """Every operator that a model may use."""
 
 GRAPH, TRAINING, FUNCTIONS = 7, 20, 25  # of a model

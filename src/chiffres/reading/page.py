@@ -101,7 +101,8 @@ def _sorted_out(found: Sequence[Found], least: float) -> tuple[list[Found], list
     written = [each for each in sure if each.digit != STICK] or sure or large
     heights = np.array(sorted(each.piece.height for each in written))
     usual = heights[np.searchsorted(np.cumsum(heights), heights.sum() / 2)]
-    mains, fragments = [], []
+    mains: list[Found] = []
+    fragments: list[Found] = []
     for each in found:
         sure_digit = each.confidence >= SURE and each.digit != STICK
         if each.piece.height > TALL * usual and not sure_digit:
@@ -134,7 +135,10 @@ def _put_beside(fragments: Sequence[Found], lines: list[list[Found]]) -> None:
         across = np.maximum(0, np.maximum(boxes[:, 0] - right, left - boxes[:, 2]))
         down = np.maximum(0, np.maximum(boxes[:, 1] - bottom, top - boxes[:, 3]))
         distance = np.hypot(across, down) / heights
-        if distance.min() <= NEAR and fragment.piece.area >= SPECK * heights[distance.argmin()] ** 2:
+        if (
+            distance.min() <= NEAR
+            and fragment.piece.area >= SPECK * heights[distance.argmin()] ** 2
+        ):
             lines[line_of[distance.argmin()]].append(fragment)
     for line in lines:
         line.sort(key=lambda found: found.piece.left + found.piece.right)

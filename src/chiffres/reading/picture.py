@@ -87,8 +87,9 @@ def load(picture: AnyPicture) -> Picture:
 def _from_pillow(image: Image.Image) -> Picture:
     width, height = image.size
     orientation = image.getexif().get(EXIF_ORIENTATION, 1)
-    wanted = tuple(max(1, 3 * side // 4) for side in _reduced_size(width, height))
-    image.draft(image.mode, wanted)  # JPEG is decoded at 1/2, 1/4 or 1/8, not below this size
+    across, down = _reduced_size(width, height)
+    # a JPEG is decoded at 1/2, 1/4 or 1/8, but not below this size; others ignore it
+    image.draft(image.mode, (max(1, 3 * across // 4), max(1, 3 * down // 4)))
     picture = _reduced(_grey_or_rgb(image), width, height)
     if orientation not in TURNED:
         return picture
@@ -118,7 +119,9 @@ def _from_array(array: npt.NDArray[np.generic]) -> Picture:
     pixels = np.ascontiguousarray(eight_bits(array))
     if channels in (2, 4):
         return _from_pillow(Image.fromarray(pixels, CHANNELS[channels]))
-    return _reduced(pixels.reshape(array.shape[:2] if channels == 1 else array.shape), width, height)
+    return _reduced(
+        pixels.reshape(array.shape[:2] if channels == 1 else array.shape), width, height
+    )
 
 
 def _check_pixels(width: int, height: int) -> None:

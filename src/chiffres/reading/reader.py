@@ -113,9 +113,7 @@ class Reader:
 
     def reading(self, picture: Picture, page: Page) -> Reading:
         """Return what was found on a page as a reading of the picture."""
-        lines = [
-            [self._digit(found, picture) for found in line] for line in page.lines
-        ]
+        lines = [[self._digit(found, picture) for found in line] for line in page.lines]
         lines = [line for line in lines if any(digit.value is not None for digit in line)]
         return Reading(
             tuple("".join(digit.text for digit in line) for line in lines),

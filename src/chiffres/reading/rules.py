@@ -116,18 +116,15 @@ def _rules(runs: Pixels, ink: Pixels, run: int, whole: float) -> list[Rule]:
         rule
         for rule in found
         if (rule.length >= whole * side and rule.length >= THIN * rule.width)
-        or (
-            rule.length >= THINNER * rule.width
-            and sum(rule.is_like(other) for other in found) > 1
-        )
+        or (rule.length >= THINNER * rule.width and sum(rule.is_like(other) for other in found) > 1)
     ]
 
 
 def _fitted(
-    labels: npt.NDArray[np.int32], stats: npt.NDArray[np.int32], label: int, ink: Pixels
+    labels: npt.NDArray[np.int32], stats: npt.NDArray[np.int32], label: np.intp, ink: Pixels
 ) -> Rule | None:
     """Return the line along a component, or None where it is not straight and thin enough."""
-    x, y, width, height, area = stats
+    x, y, width, height, _ = stats
     if height > STEEPEST * width + 0.1 * width:
         return None
     member = labels[y : y + height, x : x + width] == label

@@ -181,7 +181,9 @@ def in_lines(pieces: Sequence[Piece]) -> list[list[Piece]]:
     upright[:, [1, 3]] -= slope * boxes[:, [0, 2]].mean(axis=1, keepdims=True)
     groups = _linked(upright)
     lines = [
-        sorted((int(i) for i in np.flatnonzero(groups == group)), key=lambda i: boxes[i, [0, 2]].sum())
+        sorted(
+            (int(i) for i in np.flatnonzero(groups == group)), key=lambda i: boxes[i, [0, 2]].sum()
+        )
         for group in np.unique(groups)
     ]
     lines.sort(key=lambda line: float(np.mean([upright[i, [1, 3]].mean() for i in line])))
