@@ -76,39 +76,37 @@ def _cheapest_paths(ink: Floats, pen: float) -> tuple[npt.NDArray[np.intp], Floa
     """
     height, width = ink.shape
     reach = max(1, round(REACH * height))
-    padded = np.pad(ink, ((0, 0), (reach, reach)))
-    bands = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=1)
-    around = np.pad(padded, ((0, 0), (1, 1)))
-    around = np.lib.stride_tricks.sliding_window_view(around, 2 * reach + 3, axis=1)
+    padded = np.pad(ink, ((0, 0), (reach + 1, reach + 1)))
+    bands = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 3, axis=1)
     through, aside = np.float32(THROUGH / pen), np.float32(ASIDE / pen)
-    cost = bands[0] * (ENTERED + through)
-    ways = np.empty((height, *cost.shape), np.int8)
+    cost = np.full((width, 2 * reach + 3), np.inf, np.float32)  # with a border of no way
+    inner = cost[:, 1:-1]
+    inner[:] = bands[0, :, 1:-1] * (ENTERED + through)
+    ways = np.zeros((height, width, 2 * reach + 1), np.int8)
     for row in range(1, height):
-        beside = np.pad(cost, ((0, 0), (1, 1)), constant_values=np.inf)
-        choices = np.stack(
-            [
-                beside[:, 1 + step : 2 + step + 2 * reach]
-                + ENTERED
-                * np.maximum(0, bands[row] - around[row - 1, :, 1 + step : 2 + step + 2 * reach])
-                + aside * abs(step)
-                for step in (-1, 0, 1)
-            ]
-        )
-        ways[row] = choices.argmin(axis=0) - 1
-        cost = choices.min(axis=0) + bands[row] * through
+        here, above = bands[row, :, 1:-1], bands[row - 1]
+        best = cost[:, 1:-1] + ENTERED * np.maximum(here - above[:, 1:-1], 0)
+        for step in (-1, 1):
+            beside = slice(1 + step, cost.shape[1] - 1 + step)
+            other = cost[:, beside] + (ENTERED * np.maximum(here - above[:, beside], 0) + aside)
+            ways[row][other < best] = step
+            best = np.minimum(best, other)
+        inner[:] = best + here * through
     each = np.arange(width)
     paths = np.empty((width, height), np.intp)
-    paths[:, -1] = cost.argmin(axis=1)
+    paths[:, -1] = inner.argmin(axis=1)
     for row in range(height - 1, 0, -1):
         paths[:, row - 1] = paths[:, row] + ways[row, each, paths[:, row]]
-    return paths + each[:, None] - reach, cost.min(axis=1)
+    return paths + each[:, None] - reach, inner.min(axis=1)
 
 
 def _chosen(ink: Floats, paths: npt.NDArray[np.intp], costs: Floats) -> list[int]:
     """Return the cheapest paths that are apart from each other and have ink on both sides."""
     height, width = ink.shape
     at = paths.mean(axis=1)
-    share = np.array([ink[np.arange(width) < path[:, None]].sum() for path in paths]) / ink.sum()
+    before = np.pad(ink.cumsum(axis=1), ((0, 0), (1, 0)))
+    left = before[np.arange(height), np.clip(paths, 0, width)].sum(axis=1)
+    share = left / before[:, -1].sum()
     possible = (costs <= MOST_COSTLY) & (share > LEAST_SHARE) & (share < 1 - LEAST_SHARE)
     chosen: list[int] = []
     for index in np.flatnonzero(possible)[np.argsort(costs[possible], kind="stable")]:

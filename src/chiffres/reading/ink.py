@@ -19,6 +19,8 @@ from chiffres.reading.picture import Pixels
 
 Floats = npt.NDArray[np.float32]
 
+GREYISH = 0.95
+"""Colours that count this much or more, compared with the one that counts most, are just grey."""
 CONTOUR = 128
 """The level of an ink map at which ink begins."""
 COARSE = 400
@@ -38,6 +40,9 @@ DEVIATIONS = 5.0
 """Nor by fewer standard deviations of the paper's noise."""
 
 
+NOISY, LARGE = 5.0, 64
+"""Where the noise of the paper is more grey levels than the first, a picture whose shorter side is
+more pixels than the second is smoothed: its strokes are wide enough."""
 WHOLE = 0.85
 """The share of a stroke that the fine estimate has to find for it to be trusted."""
 
@@ -114,6 +119,8 @@ def to_shades(pixels: Pixels) -> Pixels:
     covariance += 1e-3 * covariance.trace() / 3 + np.full((3, 3), 0.01, np.float32)
     mix = np.linalg.eigh(covariance)[1][:, -1]
     mix = mix if mix.sum() >= 0 else -mix
+    if mix.min() > GREYISH * mix.max():
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
     return _mixed(pixels, mix)
 
 
@@ -198,15 +205,18 @@ def ink_map(shades: Pixels) -> tuple[Pixels, Pixels, float]:
     """Return map, contrast and noise of an ``Ink`` that is dark in ``shades``."""
     coarse = _coarse(shades)
     paper = _paper(coarse)
-    least = np.float32(OF_PEAK * _peaks(cv2.subtract(paper, coarse.shades), coarse))
+    least = np.asarray(OF_PEAK * _peaks(cv2.subtract(paper, coarse.shades), coarse), np.uint8)
     height, width = shades.shape
     paper, least = (
         cv2.resize(each, (width, height), interpolation=cv2.INTER_LINEAR) for each in (paper, least)
     )
-    distance = cv2.subtract(paper, shades)
     floor, noise = _noise(shades, paper)
+    if noise > NOISY and min(shades.shape) > LARGE:
+        shades = np.asarray(cv2.GaussianBlur(shades, (3, 3), 0), np.uint8)
+        floor, noise = _noise(shades, paper)
+    distance = cv2.subtract(paper, shades)
     least = cv2.max(least, max(FAINTEST, DEVIATIONS * noise) + floor)
-    return cv2.divide(distance, least, scale=CONTOUR, dtype=cv2.CV_8U), distance, noise
+    return cv2.divide(distance, least, scale=CONTOUR), distance, noise
 
 
 def _paper(coarse: _Coarse) -> Pixels:

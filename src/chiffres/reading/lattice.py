@@ -24,9 +24,9 @@ Classify = Callable[[Pixels], Floats]
 
 SURE, VERY_SURE = 0.9, 0.97
 """A piece that the classifier is as sure of is a digit; if it is wide, only the second will do."""
-WIDE, VERY_WIDE = 0.7, 1.25
+WIDE, VERY_WIDE = 0.7, 1.05
 """Wider pieces, in heights of the line, may be several digits; even sure ones."""
-MOST_ATOMS = 7
+MOST_ATOMS = 6
 """Of no more atoms is a digit made."""
 NEAR = 0.4
 """Atoms further apart than this, in heights of the line, are not of one digit."""
@@ -187,7 +187,7 @@ def _spans(lattice: Line) -> list[tuple[int, int]]:
             if lattice.cut[stop - 2] is None and atom.left - high > NEAR * lattice.height:
                 break
             low, high = min(low, atom.left), max(high, atom.right)
-            if high - low > 2 * lattice.height:
+            if high - low > 2 * max(lattice.height, atom.height):
                 break
             spans.append((first, stop))
     return spans

@@ -93,6 +93,15 @@ def pen_width(piece: Pixels) -> float:
     return stroke_width(cv2.distanceTransform((piece >= CONTOUR).view(np.uint8), cv2.DIST_L2, 3))
 
 
+def usual_pen(ink: Pixels) -> float:
+    """Return the mean width of the strokes on a whole ink map: their area by half their outline."""
+    inked = (ink >= CONTOUR).view(np.uint8)
+    outline = cv2.countNonZero(inked) - cv2.countNonZero(
+        cv2.erode(inked, np.ones((3, 3), np.uint8))
+    )
+    return max(1.0, 2 * cv2.countNonZero(inked) / max(1, outline))
+
+
 def _boxed(outline: Floats) -> Pixels:
     """Return the outline with a longest side of 20 pixels, as grey levels."""
     top, bottom, left, right = bounds(outline >= 0.5)

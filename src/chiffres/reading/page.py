@@ -18,7 +18,7 @@ from chiffres.reading.lattice import (
     read_lines,
     union,
 )
-from chiffres.reading.normalize import pen_width
+from chiffres.reading.normalize import usual_pen
 from chiffres.reading.picture import Pixels
 from chiffres.reading.rules import without_rules
 from chiffres.reading.segment import LEAST_DETAIL, Piece, Sheet, in_lines
@@ -72,7 +72,7 @@ def _mended(sheet: Sheet, found: Sequence[Found], classify: Classify) -> list[Fo
 
     That is where the classifier is surer of the whole than of all its parts.
     """
-    gap = max(LEAST_GAP, MENDED * pen_width(sheet.ink))
+    gap = max(LEAST_GAP, MENDED * usual_pen(sheet.ink))
     group_of = sheet.near_groups(gap)
     groups: dict[int, list[Found]] = {}
     for each in found:

