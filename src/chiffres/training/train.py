@@ -92,7 +92,7 @@ def _fit(run: Run, recipe: Recipe, dataset: Dataset) -> None:
     model = _resumed(run) or _compiled(recipe, steps)
     loss = _training_loss(recipe)
     train_on_logits(model, loss)
-    accelerate(model, loss)
+    accelerate(model, loss, bfloat16=recipe.precision == "bfloat16")
     batches = make_batches(digits, model, recipe.batch_size, find_augmentation(recipe.augment))
     done = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
     progress = ProgressBar(recipe.model, recipe.epochs, steps, done)
