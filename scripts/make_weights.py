@@ -1,4 +1,4 @@
-"""Make a model that comes with Chiffres anew: train it, calibrate it, judge it, put it in its place.
+"""Make a model that comes with Chiffres anew: train, calibrate, judge it, put it in its place.
 
     python scripts/make_weights.py [reader]
 
@@ -123,7 +123,8 @@ def as_markdown(name: str, card: dict[str, Any]) -> str:
         f"{card['onnx']['milliseconds_of_one']:.2f} ms, "
         f"{card['onnx']['images_per_second']:,.0f} images/s in batches of {IMAGES_AT_ONCE}",
         "training": f"{card['training_seconds'] / 60:.0f} minutes, {recipe['epochs']} epochs, "
-        f"seed {recipe['seed']}, on {environment['processor']} ({environment['cores']} cores, no GPU)",
+        f"seed {recipe['seed']}, on {environment['cores']} cores of an "
+        f"{environment['processor']}, without a GPU",
         "data": f"{dataset['name']}, {dataset['train']:,} digits to train on, "
         f"SHA-256 `{dataset['sha256']}`",
         "made with": f"Chiffres {environment['chiffres']} at `{environment['git_commit']}`, "
@@ -135,12 +136,13 @@ def as_markdown(name: str, card: dict[str, Any]) -> str:
 
 CARD = """# Model card: `{name}`
 
-Reads one handwritten digit, prepared as MNIST's were, and knows when it does not know. Input: images
-`(n, 28, 28)` uint8, 0 = background, 255 = ink; output: the probability of each digit, calibrated.
+Reads one handwritten digit, prepared as MNIST's were, and knows when it does not know. Input:
+images `(n, 28, 28)` uint8, 0 = background, 255 = ink; output: the probability of each digit,
+calibrated.
 
-**For** digits written by hand with any pen. **Not for** letters, printed numbers or whole pages: what is
-no digit gets a low confidence, most of the time. MNIST's digits were written by American census
-employees and high-school students; other hands are read less well.
+**For** digits written by hand with any pen. **Not for** letters, printed numbers or whole pages:
+what is no digit gets a low confidence, most of the time. MNIST's digits were written by American
+census employees and high-school students; other hands are read less well.
 
 | | |
 |---|---|
@@ -155,8 +157,6 @@ once, for this table.
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", nargs="?", default="reader", help="the recipe (default: reader)")
     make(parser.parse_args().name)
