@@ -5,7 +5,8 @@ from __future__ import annotations
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from chiffres.bench.training import FLOOR, Measured
+from chiffres.bench.rows import Measured
+from chiffres.bench.training import FLOOR
 from chiffres.report.figures import BLUE, GREY, INK, STYLE
 from chiffres.report.tables import Table
 from chiffres.report.words import Words
@@ -28,7 +29,10 @@ def table(measured: Measured, words: Words) -> Table:
     for engine in _engines(measured):
         cells = [words.plain(NAMES[engine])]
         for model in models:
-            row, ours = measured.seconds(model, engine), measured.seconds(model, "chiffres")
+            row, ours = (
+                measured.row(model, engine, "epoch"),
+                measured.row(model, "chiffres", "epoch"),
+            )
             assert row is not None
             assert ours is not None
             times = words.number(row.median / ours.median, 1)
@@ -45,8 +49,8 @@ def bars(measured: Measured, words: Words) -> Figure:
         for panel, (model, axes) in enumerate(
             zip(models, figure.subplots(1, len(models), squeeze=False)[0], strict=True)
         ):
-            rows = [row for engine in engines if (row := measured.seconds(model, engine))]
-            floor = measured.seconds(model, FLOOR)
+            rows = [row for engine in engines if (row := measured.row(model, engine, "epoch"))]
+            floor = measured.row(model, FLOOR, "epoch")
             assert floor is not None
             medians = [row.median for row in rows]
             colours = [BLUE if row.engine == "chiffres" else GREY for row in rows]

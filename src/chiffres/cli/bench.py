@@ -39,14 +39,15 @@ def bench_training(
 ) -> None:
     """Time an epoch of the lab's models: Chiffres, Torch alone and plain Keras, in turns."""
     from chiffres.bench import pictures
-    from chiffres.bench.training import Measured, bench_training
+    from chiffres.bench.rows import Measured
+    from chiffres.bench.training import bench_training
     from chiffres.data import load_dataset
     from chiffres.report import figures
     from chiffres.report.words import Words, user_language
 
     words = Words(language or user_language())
     if saved:
-        measured = Measured.from_json(saved)
+        measured = Measured.from_json(saved, "training")
     else:
         pairs = (peer.partition("=") for peer in peers)
         interpreters = {name: Path(python) for name, _, python in pairs}

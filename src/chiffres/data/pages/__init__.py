@@ -169,11 +169,11 @@ def _arrange(
     wide, high = max(wide, NARROWEST), max(high, NARROWEST)
     x = int(rng.integers(margin, wide - columns - margin + 1))
     y = int(rng.integers(margin, high - rows - margin + 1))
-    beyond = [0, 0]
+    beyond = (0, 0)
     if taking == "photograph" and rng.random() < 0.7:
-        beyond = [int(np.ceil(media.BEYOND * side)) + 1 for side in (wide, high)]
+        beyond = media.beyond(wide), media.beyond(high)
     size = (high + 2 * beyond[1], wide + 2 * beyond[0])
-    return size, (*beyond, wide, high), (x + beyond[0], y + beyond[1])
+    return size, (beyond[0], beyond[1], wide, high), (x + beyond[0], y + beyond[1])
 
 
 def _clutter(rng: np.random.Generator, scene: Scene) -> list[str]:

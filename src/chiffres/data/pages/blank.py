@@ -51,14 +51,14 @@ def _sheet(rng: np.random.Generator, made: dict[str, Any], text: bool = False) -
     made["medium"], medium = media.choose(rng)
     taking = media.choose_taking(rng, medium)
     width, height = _size(rng, 120 if text else NARROWEST)
-    beyond = [int(np.ceil(media.BEYOND * side)) + 1 for side in (width, height)]
+    beyond = media.beyond(width), media.beyond(height)
     size = (height + 2 * beyond[1], width + 2 * beyond[0])
     tall = max(20.0, min(width, height) * rng.uniform(0.05, 0.5))
     where = Ruling(tall, tall * rng.uniform(0.05, 0.12), rng.uniform(0, size[0]))
     sheet = media.lay(rng, medium, size, where, made)
     if text:
         line = float(np.clip(height * rng.uniform(0.05, 0.3), 12, 120))
-        font = str(rng.choice(SANS + SERIF + MONO))
+        font = str(rng.choice(SANS + SERIF + MONO[:3]))
         shade = colour(25, 25, 30) if sheet.mean() > 0.5 else colour(230, 230, 225)
         y = beyond[1] + line * rng.uniform(0.2, 1)
         while y + line < size[0] - beyond[1]:
@@ -67,7 +67,7 @@ def _sheet(rng: np.random.Generator, made: dict[str, Any], text: bool = False) -
             box = (beyond[0] + line / 2, y, line * ink.width / ink.height, line)
             stamp(sheet, ink, box, shade, 0.95)
             y += line * rng.uniform(1.3, 2)
-    picture, _ = media.take(rng, sheet, (*beyond, width, height), taking, CLEAR, made)
+    picture, _ = media.take(rng, sheet, (beyond[0], beyond[1], width, height), taking, CLEAR, made)
     return picture
 
 

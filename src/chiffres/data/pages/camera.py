@@ -63,7 +63,7 @@ def enlarged(
 ) -> tuple[Homography, Size]:
     """Return the same view, so large that a pixel in the middle of the sheet is one again."""
     x, y, width, height = inner
-    middle = np.array([[x, y], [x + 1, y], [x, y + 1]], np.float64) + (width / 2, height / 2)
+    middle = np.array([[0, 0], [1, 0], [0, 1]]) + np.array([x + width / 2, y + height / 2])
     seen = cv2.perspectiveTransform(middle[:, None], matrix).reshape(-1, 2)
     scale = min(1 / np.sqrt(abs(np.linalg.det(seen[1:] - seen[0]))), largest / max(size))
     return np.diag([scale, scale, 1]) @ matrix, (int(size[0] * scale), int(size[1] * scale))
@@ -75,11 +75,11 @@ def view(rng: np.random.Generator, sheet: Sheet, matrix: Homography, size: Size)
     seen = cv2.warpPerspective(sheet, matrix, target, flags=cv2.INTER_LINEAR)
     whole = cv2.warpPerspective(np.ones(sheet.shape[:2], np.float32), matrix, target)
     if float(whole.min()) < 1:
-        shadow = np.float32(1 - rng.uniform(0, 0.5))
+        depth = np.float32(rng.uniform(0, 0.5))
         small = cv2.resize(whole, (80, 80), interpolation=cv2.INTER_AREA)
-        around = cv2.resize(cv2.GaussianBlur(small, (0, 0), 1.3), target)
-        below = _table(rng, size) * (1 - (1 - shadow) * around)[..., None]
-        seen += (1 - whole)[..., None] * below
+        around = np.asarray(cv2.resize(cv2.GaussianBlur(small, (0, 0), 1.3), target), np.float32)
+        below = _table(rng, size) * (1 - depth * around)[..., None]
+        seen = seen + (1 - whole)[..., None] * below
     return np.asarray(seen, np.float32)
 
 
@@ -110,8 +110,8 @@ def lens(rng: np.random.Generator, picture: Sheet, legible: Legible, made: dict[
         kernel = np.zeros((length, length), np.float32)
         slope = np.deg2rad(rng.uniform(0, 180))
         reach = np.array([np.cos(slope), np.sin(slope)]) * (length // 2)
-        ends = [tuple(int(v) for v in np.rint(length // 2 + side * reach)) for side in (-1, 1)]
-        cv2.line(kernel, *ends, 1.0)
+        ends = [np.rint(length // 2 + side * reach).astype(int).tolist() for side in (-1, 1)]
+        cv2.line(kernel, ends[0], ends[1], 1.0)
         made["shaken"] = length
         return np.asarray(cv2.filter2D(picture, -1, kernel / kernel.sum()), np.float32)
     if spread < 0.3:

@@ -16,12 +16,12 @@ from chiffres.data.pen import Floats, curve
 Box = tuple[float, float, float, float]
 """x and y of the upper left corner, width, height."""
 
-WORDS = (
-    "Name Nom Date Total Page Exercice Note Prix Code postal Ville Rue Montant Reference Client "
-    "Numéro Téléphone Signature Classe Adresse Quantité Amount Account Phone Zip Street City Order "
-    "Invoice Student Score Room Floor Bonjour Merci Cordialement the quick brown fox jumps over "
-    "a lazy dog voix ambiguë d'un cœur au zéphyr préfère les jattes de kiwis"
-).split()
+WORDS = """
+Name Nom Date Total Page Exercice Note Prix Code postal Ville Rue Montant Reference Client
+Numéro Téléphone Signature Classe Adresse Quantité Amount Account Phone Zip Street City
+Order Invoice Student Score Room Floor Bonjour Merci Cordialement the quick brown fox jumps
+over a lazy dog voix ambiguë d'un cœur au zéphyr préfère les jattes de kiwis
+""".split()  # noqa: SIM905
 """What is printed: real words, whose o, l and s look like digits to who does not read them."""
 
 BLOT = 200
@@ -190,7 +190,7 @@ def holes(rng: np.random.Generator, scene: Scene) -> bool:
         if not any(_overlap(box, other, 0.3 * scene.height) for other in scene.taken):
             mask = np.zeros(scene.sheet.shape[:2], np.uint8)
             cv2.circle(mask, (round(x), round(y)), round(radius), 255, -1, cv2.LINE_AA)
-            blend(scene.sheet, mask.astype(np.float32) / 255, shade)
+            blend(scene.sheet, mask.astype(np.float32) / np.float32(255), shade)
             scene.taken.append(box)
             done = True
         y += pitch

@@ -66,6 +66,11 @@ SMALLEST_RULED = 24
 """The height of a digit, in pixels, from which on printed lines can be told from its strokes."""
 
 
+def beyond(side: int) -> int:
+    """Return how many pixels a sheet has beyond each end of a side of the picture."""
+    return int(np.ceil(BEYOND * side)) + 1
+
+
 def choose(rng: np.random.Generator) -> tuple[str, Medium]:
     """Return a medium and its name."""
     bounds = np.cumsum([medium.share for medium in MEDIA.values()])

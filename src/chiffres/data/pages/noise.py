@@ -38,7 +38,7 @@ def grain(rng: np.random.Generator, size: Size, coarseness: float) -> Sheet:
     noise = np.asarray(
         cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC), np.float32
     )
-    return noise / max(float(noise.std()), 1e-6)
+    return noise / np.float32(max(float(noise.std()), 1e-6))
 
 
 def fractal(rng: np.random.Generator, size: Size, cells: float, octaves: int) -> Sheet:
@@ -57,12 +57,12 @@ def blot(rng: np.random.Generator, side: int, roughness: float = 0.35) -> Sheet:
 
 def colour(*levels: float) -> Sheet:
     """Return a colour, its red, green and blue given from 0 to 255."""
-    return np.array(levels, np.float32) / 255
+    return np.asarray(np.divide(levels, 255), np.float32)
 
 
 def luminance(colours: Sheet) -> Sheet:
     """Return how light colours look, as JPEG and Pillow weigh them."""
-    return np.asarray(colours @ np.array([0.299, 0.587, 0.114], np.float32))
+    return np.asarray(colours @ np.array([0.299, 0.587, 0.114], np.float32), np.float32)
 
 
 def blend(sheet: Sheet, share: Sheet, shade: Sheet) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from chiffres.data.pages.noise import Sheet, Size, blend, colour, fractal, grain, slow
-
-Rows = np.ndarray
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def coloured(rng: np.random.Generator, size: Size) -> Sheet:
 
 
 def crumpled(rng: np.random.Generator, size: Size) -> Sheet:
-    """Return white paper that was crumpled, or folded: creases, and a shade on each side of them."""
+    """Return white paper that was crumpled, or folded: creases and shades."""
     sheet = white(rng, size)
     y, x = (np.linspace(-1, 1, side, dtype=np.float32) for side in size)
     shading = np.zeros(size, np.float32)
@@ -75,7 +74,7 @@ def whiteboard(rng: np.random.Generator, size: Size) -> Sheet:
         y, x = np.indices(size, np.float32) / max(size)
         where = rng.uniform(0, 1, 2)
         spot = np.exp(-((y - where[0]) ** 2 + (x - where[1]) ** 2) * rng.uniform(8, 40))
-        blend(sheet, spot * rng.uniform(0.3, 0.9), colour(255, 255, 255))
+        blend(sheet, (spot * rng.uniform(0.3, 0.9)).astype(np.float32), colour(255, 255, 255))
     return sheet
 
 
@@ -83,8 +82,9 @@ def chalkboard(rng: np.random.Generator, size: Size) -> Sheet:
     """Return a green, black or grey board with the dust of what was wiped off."""
     shades = ((38, 70, 56), (30, 32, 34), (58, 64, 68), (24, 52, 44))
     sheet = _flat(size, colour(*shades[int(rng.integers(len(shades)))]))
-    dust = np.clip(0.5 + 0.35 * _streaks(rng, size) + 0.1 * grain(rng, size, 1.5), 0, 1)
-    blend(sheet, dust * rng.uniform(0.03, 0.2), colour(225, 225, 220))
+    dust = np.float32(0.5) + np.float32(0.35) * _streaks(rng, size)
+    dust = np.clip(dust + np.float32(0.1) * grain(rng, size, 1.5), 0, 1)
+    blend(sheet, dust * np.float32(rng.uniform(0.03, 0.2)), colour(225, 225, 220))
     return sheet
 
 
@@ -178,8 +178,6 @@ def _streaks(rng: np.random.Generator, size: Size) -> Sheet:
 
 
 def _resized(noise: Sheet, size: Size) -> Sheet:
-    import cv2
-
     return np.asarray(cv2.resize(noise, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 

@@ -82,7 +82,7 @@ def from_image(image: npt.NDArray[np.uint8], value: int) -> Shape:
     return from_ink(large > max(level, 0.15), value)
 
 
-def _area(grey: Field) -> int:
+def _area(grey: Floats | Field) -> int:
     return max(1, int(grey.sum() * DETAIL**2))
 
 

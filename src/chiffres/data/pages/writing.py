@@ -207,7 +207,8 @@ def _first(ink: Field) -> Floats:
 def _spread(edge: Floats, gap: float) -> Floats:
     """Return of each row the largest edge within ``gap`` rows, so that the gap is one all round."""
     size = 2 * int(np.ceil(gap)) + 1
-    return cv2.dilate(edge[:, None], np.ones((size, 1), np.uint8)).ravel()
+    spread = cv2.dilate(edge[:, None], np.ones((size, 1), np.uint8))
+    return np.asarray(spread, np.float64).ravel()
 
 
 def _hull(ink: Field) -> Field:
