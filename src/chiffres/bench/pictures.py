@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from chiffres.bench.rows import Measured
+from chiffres.bench.rows import Measured, Row
 from chiffres.bench.training import FLOOR
 from chiffres.report.figures import BLUE, GREY, INK, STYLE
 from chiffres.report.tables import Table
@@ -20,6 +20,14 @@ NAMES = {
     FLOOR: "engine_floor",
 }
 """What each engine is called, in the order in which they are shown."""
+
+READERS = {
+    "chiffres": "engine_chiffres",
+    "classifier": "engine_classifier",
+    "resized": "engine_resized",
+    "tesseract": "engine_tesseract",
+}
+"""What each engine that reads is called, likewise."""
 
 
 def table(measured: Measured, words: Words) -> Table:
@@ -39,6 +47,31 @@ def table(measured: Measured, words: Words) -> Table:
             cells.append(f"{words.number(row.median, 2)} s (× {times})")
         rows.append(cells)
     return Table([words.plain("engine"), *models], rows)
+
+
+def reading_table(measured: Measured, words: Words) -> Table:
+    """Return a row per set with its share and interval, of each engine, then times and memory."""
+    engines = [engine for engine in READERS if any(row.engine == engine for row in measured.rows)]
+    rows = []
+    for subject, metric in dict.fromkeys((row.subject, row.metric) for row in measured.rows):
+        found = [measured.row(subject, engine, metric) for engine in engines]
+        count = next(row.n for row in found if row)
+        key = f"reading_{subject}" if count else f"reading_{subject}_{metric}"
+        cells = [_reading(row, words) if row else "–" for row in found]
+        title = words.plain(key.replace(" ", "_").replace("-", "_"))
+        rows.append([title, words.number(count) if count else "", *cells])
+    headings = [words.plain(key) for key in ("pictures", "count_read")]
+    return Table([*headings, *(words.plain(READERS[engine]) for engine in engines)], rows)
+
+
+def _reading(row: Row, words: Words) -> str:
+    """Write a share with its interval, or the median with its unit."""
+    if not row.n:
+        decimals = 2 if row.median < 10 else 0
+        return f"{words.number(row.median, decimals)} {row.unit}"
+    low, high = row.interval
+    share = words.percent(row.median, 1)
+    return f"{share} ({words.percent(low, 1)} – {words.percent(high, 1)})"
 
 
 def bars(measured: Measured, words: Words) -> Figure:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chiffres.errors import UsageError
+from chiffres.evaluation.intervals import wilson
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Row:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "median", statistics.median(self.runs))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of a share."""
+        return wilson(round(self.median * self.n), self.n)
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,4 @@ def _json(row: Row) -> dict[str, Any]:
     if not row.n:
         del found["n"]
         return found
-    from chiffres.evaluation.intervals import wilson
-
-    return found | {"interval": list(wilson(round(row.median * row.n), row.n))}
+    return found | {"interval": list(row.interval)}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
+from scipy.special import erf
 
 from chiffres.data.dataset import SIDE, Digits
 from chiffres.data.pen import Floats
@@ -29,6 +30,8 @@ FIELD = DETAIL * (SIDE + 2 * MARGIN)
 """The side of a field, in samples."""
 FINEST = 0.4
 """The finest pen, in pixels of the 28×28 image."""
+EVENED = 4.0
+"""By how much the distances from the line are blurred, in samples: the line has steps of one."""
 SMOOTH = 0.6
 """By how much the image is blurred before its edge is found, in its pixels: less leaves steps."""
 
@@ -88,13 +91,12 @@ def _area(grey: Floats | Field) -> int:
 
 def from_ink(ink: Mask, value: int, form: str = "") -> Shape:
     """Return the shape whose ink is ``ink``, ``(288, 288)``, with at least one sample of it."""
-    edge = _smooth(_distance(ink) - _distance(~ink), 2)
+    inside = _distance(ink)
+    edge = _smooth(inside - _distance(~ink), 2)
     spine = thinned(ink)
-    rough = _smooth(_distance(~spine), 4)
-    # a smoothed distance is not 0 on the line but this much, and grows like a hyperbola from it
-    least = float(np.median(rough[spine]))
-    line = np.sqrt(np.maximum(rough**2 - least**2, 0))
-    return Shape(value, edge, line, 2 * float(np.median(edge[spine])), form)
+    away = np.arange(0, FIELD, 0.25)
+    line = np.interp(_smooth(_distance(~spine), EVENED), _evened(away), away).astype(np.float32)
+    return Shape(value, edge, line, 2 * float(np.median(inside[spine])), form)
 
 
 def from_strokes(strokes: Sequence[Floats], value: int, width: float, form: str = "") -> Shape:
@@ -167,6 +169,12 @@ def _distance(mask: Mask) -> Field:
     """Return how far each sample is from the nearest one outside the mask."""
     found = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.asarray(found, np.float32)
+
+
+def _evened(away: Floats) -> Floats:
+    """Return what ``EVENED`` makes of distances from a straight line: on it, they are not 0."""
+    near = EVENED * np.sqrt(2 / np.pi) * np.exp(-((away / EVENED) ** 2) / 2)
+    return np.asarray(near + away * erf(away / (EVENED * np.sqrt(2))))
 
 
 def _smooth(field: Field, spread: float) -> Field:
