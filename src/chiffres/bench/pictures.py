@@ -28,6 +28,28 @@ READERS = {
     "tesseract": "engine_tesseract",
 }
 """What each engine that reads is called, likewise."""
+READ = {
+    ("single", "read right"): "reading_single",
+    ("forms", "read right"): "reading_forms",
+    ("sketches", "read right"): "reading_sketches",
+    ("strings", "read right"): "reading_strings",
+    ("touching", "read right"): "reading_touching",
+    ("lines", "read right"): "reading_lines",
+    ("mnist-files", "read right"): "reading_files",
+    ("optical", "read right"): "reading_optical",
+    ("blank", "read right"): "reading_blank",
+    ("inverted", "same reading"): "reading_inverted",
+    ("turned", "same reading"): "reading_turned",
+    ("scaled", "same reading"): "reading_scaled",
+    ("shifted", "same reading"): "reading_shifted",
+    ("cold start", "whole process"): "reading_cold",
+    ("photograph", "whole process"): "reading_photograph_cold",
+    ("photograph", "warm"): "reading_photograph_warm",
+    ("28x28", "warm"): "reading_small_warm",
+    ("cold start", "peak memory"): "reading_small_memory",
+    ("photograph", "peak memory"): "reading_photograph_memory",
+}
+"""What each subject and metric of reading is called, likewise."""
 
 
 def table(measured: Measured, words: Words) -> Table:
@@ -53,13 +75,12 @@ def reading_table(measured: Measured, words: Words) -> Table:
     """Return a row per set with its share and interval, of each engine, then times and memory."""
     engines = [engine for engine in READERS if any(row.engine == engine for row in measured.rows)]
     rows = []
-    for subject, metric in dict.fromkeys((row.subject, row.metric) for row in measured.rows):
+    for (subject, metric), key in READ.items():
         found = [measured.row(subject, engine, metric) for engine in engines]
-        count = next(row.n for row in found if row)
-        key = f"reading_{subject}" if count else f"reading_{subject}_{metric}"
-        cells = [_reading(row, words) if row else "–" for row in found]
-        title = words.plain(key.replace(" ", "_").replace("-", "_"))
-        rows.append([title, words.number(count) if count else "", *cells])
+        if any(found):
+            count = next(row.n for row in found if row)
+            cells = [_reading(row, words) if row else "–" for row in found]
+            rows.append([words.plain(key), words.number(count) if count else "–", *cells])
     headings = [words.plain(key) for key in ("pictures", "count_read")]
     return Table([*headings, *(words.plain(READERS[engine]) for engine in engines)], rows)
 

@@ -62,9 +62,9 @@ def photograph(digits: Digits) -> np.ndarray:
         picture = case.picture
         if not isinstance(picture, bytes) and case.made["taken"] == "photograph":
             height, width = picture.shape[:2]
-            if width >= PHOTOGRAPH[0] / 2 and 0.5 < height / width < 1:
+            if width >= PHOTOGRAPH[0] / 4 and 0.5 < height / width < 1.1:
                 return np.asarray(cv2.resize(picture, PHOTOGRAPH, interpolation=cv2.INTER_CUBIC))
-    raise AssertionError("one page in twenty is like that")
+    raise AssertionError("one page in ten is like that")
 
 
 def _process(command: Sequence[str]) -> tuple[float, float]:
