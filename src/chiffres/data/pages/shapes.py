@@ -30,6 +30,8 @@ FIELD = DETAIL * (SIDE + 2 * MARGIN)
 """The side of a field, in samples."""
 FINEST = 0.4
 """The finest pen, in pixels of the 28×28 image."""
+BLOT = 1.5
+"""How many times as thick as the pen a blot is; where strokes cross, it is 1.4."""
 EVENED = 4.0
 """By how much the distances from the line are blurred, in samples: the line has steps of one."""
 SMOOTH = 0.6
@@ -44,6 +46,8 @@ class Shape:
         value: 0 to 9.
         edge: ``(288, 288)`` float32, how far each sample is inside the ink, negative outside.
         line: ``(288, 288)`` float32, how far each sample is from the line the pen went along.
+        blot: ``(288, 288)`` float32, how far each sample is inside what is much thicker than the
+            pen: loops that ran full, which a line would not show.
         pen: how wide the pen was, in samples (the median along the line).
         form: which way of writing the digit it is, where that is known; else nothing.
     """
@@ -51,6 +55,7 @@ class Shape:
     value: int
     edge: Field
     line: Field
+    blot: Field
     pen: float
     form: str = ""
 
@@ -62,7 +67,7 @@ class Shape:
         """
         width = max(width, FINEST * DETAIL)
         if width < 0.8 * self.pen:
-            return np.asarray(width / 2 - self.line, np.float32)
+            return np.maximum(width / 2 - self.line, self.blot - (self.pen - width) / 2)
         holes = _holes(self.edge > 0)
         for share in (1.0, 0.8, 0.6, 0.4, 0.2):
             inside = self.edge + share * (width - self.pen) / 2
@@ -96,7 +101,10 @@ def from_ink(ink: Mask, value: int, form: str = "") -> Shape:
     spine = thinned(ink)
     away = np.arange(0, FIELD, 0.25)
     line = np.interp(_smooth(_distance(~spine), EVENED), _evened(away), away).astype(np.float32)
-    return Shape(value, edge, line, 2 * float(np.median(inside[spine])), form)
+    half = float(np.median(inside[spine]))
+    core = inside > BLOT * half
+    blot = BLOT * half - _distance(~core) if core.any() else np.full_like(edge, -FIELD)
+    return Shape(value, edge, line, blot, 2 * half, form)
 
 
 def from_strokes(strokes: Sequence[Floats], value: int, width: float, form: str = "") -> Shape:
