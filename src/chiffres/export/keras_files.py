@@ -44,7 +44,7 @@ def output_path(model: Path, out: Path | None, suffix: str) -> Path:
     Raises:
         UsageError: there lies the model itself.
     """
-    path = out or Path(_default_name(model) + suffix)
+    path = out or Path(default_name(model) + suffix)
     if path.suffix != suffix:  # Keras chooses the format by it
         path = path.with_name(path.name + suffix)
     if path.exists() and path.samefile(find_model(model)):
@@ -52,7 +52,11 @@ def output_path(model: Path, out: Path | None, suffix: str) -> Path:
     return path
 
 
-def _default_name(model: Path) -> str:
+def default_name(model: Path) -> str:
+    """Return what an export of ``model`` is called, without the suffix: the lab's own name for it.
+
+    Else its model's or, of a single file, its own.
+    """
     if not model.is_dir():
         return model.stem
     name = Run(model).recipe().model
