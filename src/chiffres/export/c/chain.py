@@ -192,7 +192,7 @@ class _Builder:
             _refuse(layer, f"computes in {layer.dtype_policy.name}")
         if getattr(layer, "data_format", "channels_last") != "channels_last":
             _refuse(layer, f"has data_format={layer.data_format!r}")
-        if self.softmax and kind is not keras.layers.Dropout:
+        if self.softmax and kind not in (keras.layers.Dropout, keras.layers.Flatten):
             _refuse(layer, f"comes after a {self.softmax}")
         _LAYERS[kind](self, layer)
         if hasattr(layer, "activation"):

@@ -65,7 +65,7 @@ def _code(network: Network, title: str) -> str:
         confidence=network.confidence,
         margins=pack.as_text(network.confidence.margins),
         permille=pack.as_text(network.confidence.permille),
-        memory=places.size + sizes.SPARE,
+        memory=sizes.memory_bytes(network),
         window=sizes.window_bytes(network),
         steps=list(_steps(network, places)),
     )
@@ -179,11 +179,9 @@ def _product(numbers: tuple[int, ...]) -> str:
 
 def _steps(network: Network, places: memory.Plan) -> Iterator[str]:
     """Yield the calls, in C, that go from the image to the scores."""
-    source = "image"
-    for number, layer in enumerate(network.layers, 1):
-        if number <= len(places.starts):
-            start = places.starts[number - 1]
-            target = f"memory + {start}" if start else "memory"
+    targets = [f"memory + {start}" if start else "memory" for start in places.starts]
+    ends = zip(["image", *targets], [*targets, "0"], strict=True)
+    for number, (layer, (source, target)) in enumerate(zip(network.layers, ends, strict=True), 1):
         if isinstance(layer, Pooling):
             yield f"pool(&pool_{number}, {source}, {target});"
         elif isinstance(layer, Scaling):
@@ -191,9 +189,8 @@ def _steps(network: Network, places: memory.Plan) -> Iterator[str]:
             tables = ", ".join(f"{name}_{number}" for name in ("weights", "offset", "shift"))
             yield f"scale({source}, {target}, {pixels}, {channels}, {tables});"
         elif layer.is_last:
-            yield f"dense(&layer_{number}, {source}, 0, result->scores);"
+            yield f"dense(&layer_{number}, {source}, {target}, result->scores);"
         elif layer.is_whole:
             yield f"dense(&layer_{number}, {source}, {target}, 0);"
         else:
             yield f"convolve(&layer_{number}, {source}, {target});"
-        source = target

@@ -175,14 +175,13 @@ class Pooling:
     SHIFT: ClassVar[int] = 24
     """What divides a sum by the window's size: ``(sum · reciprocal + 2^23) >> 24``.
 
-    That fits 32 bits without a sign, and is exact for windows of up to 256 values.
+    That fits 32 bits without a sign, and is exact for windows of up to 181 values.
     """
 
     @property
     def reciprocal(self) -> int:
-        """2^24 divided by the number of values in a window, to nearest."""
-        n = math.prod(self.window.size)
-        return ((1 << self.SHIFT) + n // 2) // n
+        """2^24 divided by the number of values in a window, rounded up."""
+        return -(-(1 << self.SHIFT) // math.prod(self.window.size))
 
     @property
     def output(self) -> Shape:

@@ -43,6 +43,11 @@ class Features(NamedTuple):
     pooling: bool
     scaling: bool
 
+    @property
+    def four(self) -> bool:
+        """Whether there are weights of four bits."""
+        return self.mixed or self.bits == 4
+
 
 class Sizes(NamedTuple):
     """Bytes.
@@ -89,8 +94,19 @@ def features(network: Network) -> Features:
     )
 
 
-CODE = {"all": 500, "gathers": 220, "padded": 120, "mixed": 60, "pooling": 220, "scaling": 100}
-STACK = 240
+CODE = {
+    "all": 370,
+    "gathers": 130,
+    "pools": 80,
+    "padded": 80,
+    "four": 100,
+    "mixed": 40,
+    "pooling": 110,
+    "scaling": 110,
+}
+"""Bytes of code that each feature takes at most."""
+STACK = 200
+"""Bytes of stack that an inference takes at most."""
 
 
 def sizes(network: Network) -> Sizes:
@@ -108,8 +124,12 @@ def sizes(network: Network) -> Sizes:
         else:
             data += 16
     code = sum(CODE[name] for name in CODE if name == "all" or getattr(needed, name))
-    static = memory.plan(network).size + SPARE + window_bytes(network)
-    return Sizes(data, code, static, STACK)
+    return Sizes(data, code, memory_bytes(network) + window_bytes(network), STACK)
+
+
+def memory_bytes(network: Network) -> int:
+    """Return how many bytes lie between the layers, with those read beyond; 0 for one layer."""
+    return memory.plan(network).size + SPARE if len(network.layers) > 1 else 0
 
 
 def window_bytes(network: Network) -> int:

@@ -1,0 +1,112 @@
+"""Exported networks on the instruction sets they are for, emulated.
+
+``make embedded`` runs them on all of MNIST's test part; here, on a few digits.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chiffres.bench import embedded
+from chiffres.data import Dataset
+from chiffres.errors import JobError, MissingToolError
+from chiffres.export.c import generate, sizes
+from chiffres.export.c.chain import as_chain
+from chiffres.export.c.network import Network
+from chiffres.export.c.quantize import quantize
+from chiffres.export.c.reference import classify
+from chiffres.models.backend import keras
+from tests.export.c.conftest import NOISE, assert_same, sequential, with_random_weights
+from tests.export.c.test_quantize import on_grid
+
+layers = keras.layers
+
+
+@pytest.fixture(params=embedded.TARGETS)
+def target(request: pytest.FixtureRequest) -> embedded.Target:
+    """Each processor that this machine can compile for and emulate."""
+    found = embedded.TARGETS[request.param]
+    if found.missing:
+        pytest.skip(f"no {', '.join(found.missing)} here: make embedded installs them")
+    return found
+
+
+@pytest.fixture(scope="module")
+def networks() -> dict[str, Network]:
+    """Networks that need, together, every part of the C code."""
+    stack = [
+        layers.Rescaling(1 / 127.5, -1),
+        layers.Conv2D(4, 3, padding="same"),
+        layers.AveragePooling2D(3),
+        layers.BatchNormalization(),
+        layers.MaxPooling2D(2, padding="same"),
+        layers.Flatten(),
+        layers.Dense(10, activation="softmax"),
+    ]
+    models = {
+        "everything": with_random_weights(sequential(*stack)),
+        "four bits": on_grid(np.random.default_rng(4), 4),
+        "eight bits": on_grid(np.random.default_rng(8), 8),
+    }
+    return {name: quantize(as_chain(model), NOISE) for name, model in models.items()}
+
+
+def written(network: Network, folder: Path) -> Path:
+    for name, text in generate.model_files(network, "test", "a test").items():
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["everything", "four bits", "eight bits"])
+def test_every_score_is_that_of_the_reference(
+    name: str,
+    networks: dict[str, Network],
+    target: embedded.Target,
+    mnist_5k: Dataset,
+    tmp_path: Path,
+) -> None:
+    network = networks[name]
+    count = int(os.environ.get("CHIFFRES_EMBEDDED_IMAGES", "12"))
+    images = np.concatenate([NOISE, mnist_5k.test.images[:count]])
+    found = embedded.emulate(written(network, tmp_path), target, images)
+    assert_same(found.answers, classify(network, images))
+    assert 0 < found.stack <= sizes.STACK
+    assert (found.instructions > network.multiplications / 2).all()
+    assert (found.instructions < 40 * network.multiplications + 20_000).all()
+
+
+def test_the_linked_network_takes_what_its_header_says(
+    networks: dict[str, Network], target: embedded.Target, tmp_path: Path
+) -> None:
+    for network in networks.values():
+        linked = embedded.link(written(network, tmp_path), target)
+        said = sizes.sizes(network)
+        more = 1.0 if target.name == "Cortex-M0" else 1.3  # it is said for a Cortex-M0
+        assert said.data <= linked.flash <= said.data + more * said.code
+        assert said.memory <= linked.ram <= said.memory + 8
+
+
+def test_a_network_that_does_not_fit_the_target_is_an_error(
+    target: embedded.Target, tmp_path: Path
+) -> None:
+    kernel = np.zeros((784, 10))
+    model = sequential(layers.Flatten(), layers.Dense(700), layers.Dense(10))
+    assert kernel.size < target.flash.size
+    sources = written(quantize(as_chain(model), NOISE[:1]), tmp_path)
+    if target.flash.size > 700 * 784:
+        pytest.skip(f"it fits the {target.flash.size:,} bytes of {target.name}")
+    with pytest.raises(JobError, match=r"gcc ended with code 1: .*flash"):
+        embedded.emulate(sources, target, NOISE[:1])
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    target = embedded.TARGETS["cortex-m0"]
+    with pytest.raises(MissingToolError, match=r"needs arm-none-eabi-gcc, .* apt-get install gcc-"):
+        embedded.link(tmp_path, target)
+    with pytest.raises(MissingToolError, match="running on Cortex-M0"):
+        embedded.emulate(tmp_path, target, NOISE)
