@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from chiffres.bench import embedded
+from chiffres.cli import app
 from chiffres.data import Dataset
 from chiffres.errors import JobError, MissingToolError
 from chiffres.export.c import generate, sizes
@@ -20,6 +23,7 @@ from chiffres.export.c.network import Network
 from chiffres.export.c.quantize import quantize
 from chiffres.export.c.reference import classify
 from chiffres.models.backend import keras
+from chiffres.training.run import Run
 from tests.export.c.conftest import NOISE, assert_same, sequential, with_random_weights
 from tests.export.c.test_quantize import on_grid
 
@@ -90,15 +94,12 @@ def test_the_linked_network_takes_what_its_header_says(
         assert said.memory <= linked.ram <= said.memory + 8
 
 
-def test_a_network_that_does_not_fit_the_target_is_an_error(
-    target: embedded.Target, tmp_path: Path
-) -> None:
-    kernel = np.zeros((784, 10))
+def test_a_network_that_does_not_fit_the_target_is_an_error(tmp_path: Path) -> None:
+    target = embedded.TARGETS["cortex-m0"]
+    if target.missing:
+        pytest.skip(f"no {', '.join(target.missing)} here: make embedded installs them")
     model = sequential(layers.Flatten(), layers.Dense(700), layers.Dense(10))
-    assert kernel.size < target.flash.size
     sources = written(quantize(as_chain(model), NOISE[:1]), tmp_path)
-    if target.flash.size > 700 * 784:
-        pytest.skip(f"it fits the {target.flash.size:,} bytes of {target.name}")
     with pytest.raises(JobError, match=r"gcc ended with code 1: .*flash"):
         embedded.emulate(sources, target, NOISE[:1])
 
@@ -110,3 +111,29 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         embedded.link(tmp_path, target)
     with pytest.raises(MissingToolError, match="running on Cortex-M0"):
         embedded.emulate(tmp_path, target, NOISE)
+
+
+def test_the_command_prints_what_was_measured(dense_run: Run) -> None:
+    names = [name for name, target in embedded.TARGETS.items() if not target.missing]
+    if "cortex-m4" not in names:
+        pytest.skip("no compiler or emulator for the Cortex-M4 here: make embedded installs them")
+    arguments = ["bench", "embedded", str(dense_run.folder), "--data", "mnist-5k", "--images", "7"]
+    result = CliRunner().invoke(app, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert (document["schema"], document["bench"]) == (1, "embedded")
+    row = next(row for row in document["rows"] if row["target"] == "Cortex-M4")
+    assert (row["model"], row["images"], row["agree"]) == ("dense", 7, 7)
+    assert row["instructions"] <= row["most_instructions"]
+    assert "Cortex-M0: skipped, dense does not fit the emulated board" in result.stderr
+    options = ["--targets", "cortex-m4", "--markdown", "--lang", "fr"]
+    said = CliRunner().invoke(app, [*arguments, *options]).stdout
+    assert "| processeur |" in said
+    assert "| dense | Cortex-M4 | 7 / 7 |" in said
+
+
+def test_a_processor_that_is_not_known_is_named(dense_run: Run) -> None:
+    arguments = ["bench", "embedded", str(dense_run.folder), "--data", "mnist-5k"]
+    result = CliRunner().invoke(app, [*arguments, "--targets", "cortex-m5"])
+    assert result.exit_code == 2
+    assert "unknown target 'cortex-m5' (did you mean 'cortex-m4'?)" in result.output

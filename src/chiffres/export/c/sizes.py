@@ -98,10 +98,10 @@ CODE = {
     "all": 370,
     "gathers": 130,
     "pools": 80,
-    "padded": 80,
+    "padded": 110,
     "four": 100,
     "mixed": 40,
-    "pooling": 110,
+    "pooling": 130,
     "scaling": 110,
 }
 """Bytes of code that each feature takes at most."""
