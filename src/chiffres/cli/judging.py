@@ -204,14 +204,18 @@ def predict(
 @app.command(epilog="Example: chiffres export runs/micro-mnist-9000 --to c --max-flash 16384")
 def export(
     model: Model,
-    target: Annotated[str, typer.Option("--to", metavar="h5|keras|onnx|c", help="In which form.")],
+    target: Annotated[
+        str, typer.Option("--to", metavar="h5|keras|onnx|tflite|c", help="In which form.")
+    ],
     out: Annotated[
         Path | None,
         typer.Option(metavar="PATH", help="A file, or c's folder; by default a name here."),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="c: rounded by these digits; by default the run's own."),
+        typer.Option(
+            metavar="NAME", help="c, tflite: rounded by these digits; by default the run's."
+        ),
     ] = None,
     max_flash: Annotated[
         int | None, typer.Option(metavar="BYTES", min=0, help="c: refuse what takes more flash.")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chiffres.errors import UnknownNameError, UsageError
-from chiffres.export import keras_files, onnx_file
+from chiffres.export import keras_files, onnx_file, tflite_file
 from chiffres.export.c import folder
 
 __all__ = ["TARGETS", "export_model"]
@@ -17,6 +17,7 @@ TARGETS = {
     "h5": keras_files.export_h5,
     "keras": keras_files.export_keras,
     "onnx": onnx_file.export_onnx,
+    "tflite": tflite_file.export_tflite,
 }
 """A function ``(model, out, …) -> path written`` for each target; some take options by name."""
 
@@ -28,7 +29,7 @@ def export_model(
 
     Args:
         model: a run folder, a ``.keras`` or an ``.h5`` file.
-        target: ``"h5"``, ``"keras"``, ``"onnx"``, or ``"c"``.
+        target: ``"h5"``, ``"keras"``, ``"onnx"``, ``"tflite"`` or ``"c"``.
         out: the file to write, or the folder; by default a name in the current folder (the lab's,
             for its own models).
         options: what the target takes besides, and is not None.
