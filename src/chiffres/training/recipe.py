@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -39,6 +39,8 @@ class Recipe(BaseModel):
         label_smoothing: the share of each target, 0 to below 1, that is spread over all digits.
         augment: the name of what is done to the digits in training.
         negatives: how many images of no digit are trained on, as a share of the digits, 0 to 1.
+        bits: of the weights, 2 to 8 for each layer that has any, which are trained with their
+            rounding in the loop; empty: 32.
         batch_size: digits per step, at least 1.
         epochs: passes over the training part, at least 1.
         seed: of the initial weights, the order of the digits and the dropout.
@@ -59,6 +61,7 @@ class Recipe(BaseModel):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     augment: str = "none"
     negatives: float = Field(default=0.0, ge=0, le=1)
+    bits: list[Annotated[int, Field(ge=2, le=8)]] = Field(default=[])
     batch_size: int = Field(default=128, ge=1)
     epochs: int = Field(default=20, ge=1)
     seed: int = Field(default=9000, ge=0, lt=2**31)

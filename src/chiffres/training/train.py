@@ -17,6 +17,7 @@ from chiffres.models.backend import BACKEND, keras
 from chiffres.models.files import load_model
 from chiffres.native import accelerate
 from chiffres.storage import remove_unfinished, replacing
+from chiffres.training import few_bits
 from chiffres.training.augment import find_augmentation
 from chiffres.training.batches import Examples, Shuffled, make_batches, with_negatives
 from chiffres.training.loss import Loss, crossentropy, train_on_logits
@@ -57,8 +58,10 @@ def train(
     elif run.folder.exists() and not run.folder.is_dir():
         raise UsageError(f"{out}: not a folder; choose another")
     else:
-        find_builder(recipe.model)  # raises before anything is written
+        builder = find_builder(recipe.model)  # raises before anything is written
         find_augmentation(recipe.augment)
+        if recipe.bits:
+            few_bits.check_bits(builder(), recipe.bits)
         run.start(recipe, dataset, BACKEND)
     if not run.finished:
         _fit(run, recipe, dataset)
@@ -96,8 +99,10 @@ def _fit(run: Run, recipe: Recipe, dataset: Dataset) -> None:
     batches = make_batches(digits, model, recipe.batch_size, find_augmentation(recipe.augment))
     done = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
     progress = ProgressBar(recipe.model, recipe.epochs, steps, done)
+    rounding = [few_bits.FewBits(recipe.bits, recipe.epochs)] if recipe.bits else []
     callbacks = [
         Randomness(recipe.seed, batches),
+        *rounding,
         AccuracyOfDigits(len(digits) / len(dataset.train)),
         Recorder(run, recipe, done),
         progress,
