@@ -25,7 +25,7 @@ from chiffres.export.c.reference import classify
 from chiffres.models.backend import keras
 from chiffres.training.run import Run
 from tests.export.c.conftest import NOISE, assert_same, sequential, with_random_weights
-from tests.export.c.test_quantize import on_grid
+from tests.export.c.test_quantize import normalized, on_grid
 
 layers = keras.layers
 
@@ -55,6 +55,7 @@ def networks() -> dict[str, Network]:
         "everything": with_random_weights(sequential(*stack)),
         "four bits": on_grid(np.random.default_rng(4), 4),
         "eight bits": on_grid(np.random.default_rng(8), 8),
+        "factors": normalized(np.random.default_rng(3)),
     }
     return {name: quantize(as_chain(model), NOISE) for name, model in models.items()}
 
@@ -65,7 +66,7 @@ def written(network: Network, folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["everything", "four bits", "eight bits"])
+@pytest.mark.parametrize("name", ["everything", "four bits", "eight bits", "factors"])
 def test_every_score_is_that_of_the_reference(
     name: str,
     networks: dict[str, Network],

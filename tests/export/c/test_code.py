@@ -29,7 +29,7 @@ from tests.export.c.conftest import (
     sequential,
     with_random_weights,
 )
-from tests.export.c.test_quantize import on_grid
+from tests.export.c.test_quantize import normalized, on_grid
 
 layers = keras.layers
 
@@ -54,6 +54,12 @@ def test_any_stack_under_both_sanitizers(
 @pytest.mark.parametrize("bits", [4, 8])
 def test_four_and_eight_bits(bits: int, compiler: str, sanitizers: Sequence[str]) -> None:
     network = quantize(as_chain(on_grid(np.random.default_rng(bits), bits)), NOISE)
+    answers = run_on_host(network, NOISE, compiler, sanitizers)
+    assert_same(answers, reference.classify(network, NOISE))
+
+
+def test_factors(compiler: str, sanitizers: Sequence[str]) -> None:
+    network = quantize(as_chain(normalized(np.random.default_rng(3))), NOISE)
     answers = run_on_host(network, NOISE, compiler, sanitizers)
     assert_same(answers, reference.classify(network, NOISE))
 

@@ -29,7 +29,8 @@ def convolution(
     rng = np.random.default_rng(filters)
     weights = rng.integers(-limit, limit, (filters, *window.size, shape.channels)).astype("i1")
     zeros = np.zeros(filters, np.int64)
-    return Convolution(shape, window, weights, zeros, zeros.astype("u1"), bits, pool=pool)
+    ones = np.ones(filters, np.uint16)
+    return Convolution(shape, window, weights, zeros, ones, zeros.astype("u1"), bits, pool=pool)
 
 
 @given(

@@ -14,6 +14,7 @@ from chiffres.export.c.chain import as_chain
 from chiffres.export.c.confidence import LEVELS, fit_confidence
 from chiffres.export.c.network import Array, Convolution
 from chiffres.export.c.quantize import quantize
+from chiffres.export.c.units import factor_and_shift, trained
 from chiffres.models import build_model
 from chiffres.models.backend import keras
 from tests.export.c.conftest import NOISE, drawn, sequential, with_random_weights
@@ -64,7 +65,7 @@ def on_grid(rng: np.random.Generator, bits: int) -> keras.Sequential:
                 if layer is not model.layers[-1]
                 else 2.0**-4
             )
-            kernel.assign(rng.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), kernel.shape) * finest)
+            kernel.assign(rng.integers(1 - 2 ** (bits - 1), 2 ** (bits - 1), kernel.shape) * finest)
             bias.assign(rng.integers(-64, 64, bias.shape) / 4)
     return model
 
@@ -82,6 +83,73 @@ def test_weights_trained_on_a_grid_are_taken_as_they_are(bits: int) -> None:
             rounded = (np.floor(rounded / unit + 0.5) * unit).astype("f4")
     scores = reference.scores_of(network, NOISE)
     np.testing.assert_array_equal(network.score_scale * scores, rounded)
+
+
+def normalized(rng: np.random.Generator) -> keras.Sequential:
+    """Return a model whose kernels are integers times any unit per filter, and normalized."""
+    model = sequential(
+        layers.Rescaling(1 / 256),
+        layers.Conv2D(3, 5, strides=2, use_bias=False),
+        layers.BatchNormalization(),
+        layers.ReLU(255 / 32),
+        layers.Conv2D(4, 3, use_bias=False),
+        layers.BatchNormalization(),
+        layers.MaxPooling2D(),
+        layers.ReLU(255 / 32),
+        layers.Flatten(),
+        layers.Dense(10),
+    )
+    with_random_weights(model, int(rng.integers(100)))
+    for layer in model.layers:
+        if hasattr(layer, "kernel"):
+            shape = layer.kernel.shape
+            units = rng.uniform(0.02, 0.2, shape[-1] if len(shape) == 4 else 1)
+            layer.kernel.assign(rng.integers(-7, 8, shape) * units)
+    return model
+
+
+def test_normalized_weights_of_few_bits_need_a_factor() -> None:
+    model = normalized(np.random.default_rng(0))
+    network = quantize(as_chain(model), NOISE[:1])
+    assert [layer.bits for layer in network.convolutions] == [4, 4, 4]
+    first, second, last = network.convolutions
+    assert min(first.factor.min(), second.factor.min()) > 100  # some seven bits of it
+    assert set(last.factor) == {1}
+    exact, found = logits(model)
+    assert float(np.abs(found - exact).max()) < 0.02 * float(np.abs(exact).max())
+
+
+@given(
+    units=st.lists(st.floats(1e-6, 4), min_size=1, max_size=5),
+    highest=st.integers(1, 2**24),
+)
+def test_factor_and_shift_are_the_unit(units: list[float], highest: int) -> None:
+    sums = np.full(len(units), highest)
+    factor, shift = factor_and_shift(np.array(units), sums)
+    assert (factor * sums < 2**32).all()
+    assert ((factor >= 1) & (factor < 2**16) & (shift >= 0) & (shift <= 31)).all()
+    found = factor / 2.0**shift
+    held = np.minimum(factor, 2**31 * np.array(units))  # what a shift of 31 cannot hold
+    np.testing.assert_array_less(np.abs(found / units - 1), 0.51 / np.minimum(held, factor))
+
+
+def test_a_power_of_two_needs_no_factor() -> None:
+    factor, shift = factor_and_shift(np.array([1, 0.5, 2**-9, 2]), np.array([9, 9, 9, 9]))
+    assert factor.tolist() == [1, 1, 1, 2]
+    assert shift.tolist() == [0, 1, 9, 0]
+
+
+@given(st.integers(0, 2**32))
+def test_the_unit_of_integers_is_found_and_that_of_others_is_none(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    units, taps = rng.uniform(1e-3, 10, 3), int(rng.integers(9, 40))
+    weights = (rng.integers(-7, 8, (3, taps)) * units[:, None]).astype(np.float32).astype(float)
+    found = trained(weights)
+    assert found is not None
+    counted = weights / found[:, None]
+    np.testing.assert_allclose(counted, np.rint(counted), atol=1e-3)
+    assert np.abs(counted).max() < 7.01
+    assert trained(rng.normal(size=(3, taps))) is None
 
 
 def test_four_bits_are_used_only_where_they_are_enough() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -22,7 +24,8 @@ from chiffres.export.c.network import (
 
 def dense(weights: Array, bias: Array, shift: Array, is_last: bool = False) -> Convolution:
     shape, kernel = Shape(1, 1, weights.shape[1]), weights[:, None, None].astype("i1")
-    return Convolution(shape, Window((1, 1)), kernel, bias, shift, is_last=is_last)
+    ones = np.ones(len(bias), np.uint16)
+    return Convolution(shape, Window((1, 1)), kernel, bias, ones, shift, is_last=is_last)
 
 
 def apply(layer: Convolution | Scaling | Pooling, values: Array) -> Array:
@@ -52,12 +55,22 @@ def test_a_sum_is_rectified_shifted_and_saturated(
     assert apply(layer, np.array(values).reshape(1, 1, 2)).item() == expected
 
 
+def test_a_factor_comes_before_the_shift() -> None:
+    layer = dataclasses.replace(
+        dense(np.array([[3, -2]]), np.array([1]), np.array([4], np.uint8)),
+        factor=np.array([11], np.uint16),
+    )
+    for values, expected in [((10, 20), 0), ((20, 10), 41 * 11 >> 4), ((255, 0), 255)]:
+        assert apply(layer, np.array(values).reshape(1, 1, 2)).item() == expected
+
+
 def test_a_convolution_slides_pools_and_pads() -> None:
     layer = Convolution(
         shape=Shape(2, 3, 1),
         window=Window((2, 2), pads=Pads(1, 0, 0, 1)),
         weights=np.array([[1, 2], [3, 4]], np.int8).reshape(1, 2, 2, 1),
         bias=np.array([0]),
+        factor=np.array([1], np.uint16),
         shift=np.array([0], np.uint8),
         zero=10,
         pool=(1, 3),

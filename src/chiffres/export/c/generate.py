@@ -94,6 +94,7 @@ def _layer(layer: Layer, number: int, needed: sizes.Features) -> dict[str, Any]:
     return values | {
         "kind": "convolution",
         "is_last": layer.is_last,
+        "factor": pack.as_text(layer.factor.tolist()),
         "words_count": len(words),
         "words": pack.as_text(words.tolist(), width=8),
         "fields": _fields(layer, needed),

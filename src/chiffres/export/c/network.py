@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 
 LARGEST = 255
 """The largest value between two layers."""
-INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
+INT32_MIN, INT32_MAX, UINT32_MAX = -(2**31), 2**31 - 1, 2**32 - 1
 MAX_SHIFT = 31
 
 
@@ -80,18 +80,20 @@ class Convolution:
         weights: ``(filters, rows, columns, channels)`` int8, -8 to 7 where ``bits`` is 4.
         bias: ``(filters,)`` int32, in units of the sums. Half a unit of the output, by which the
             shift rounds to nearest, and the output's zero are part of it.
-        shift: ``(filters,)`` uint8, 0 to 31: by how many bits each sum is shifted right.
+        factor: ``(filters,)`` uint16, 1 to 65535: what each sum is multiplied by.
+        shift: ``(filters,)`` uint8, 0 to 31: by how many bits it is then shifted right.
         bits: of a weight: 4 or 8.
         zero: the value that stands for 0 in the input, 0 to 255; what is around it has this value.
         pool: the rows and columns of windows of which the largest value is kept. Pools lie side by
             side; windows that fill none are not computed.
-        is_last: whether the sums are the scores; then ``shift`` is 0 throughout.
+        is_last: whether the sums are the scores; then nothing is multiplied or shifted.
     """
 
     shape: Shape
     window: Window
     weights: Array
     bias: Array
+    factor: Array
     shift: Array
     bits: int = 8
     zero: int = 0
@@ -108,6 +110,7 @@ class Convolution:
                 f"a layer of {self.taps:,} inputs can add up to {highest.max():,}, "
                 f"beyond the {INT32_MAX:,} of 32 bits; train a model with fewer"
             )
+        assert (np.maximum(highest, 0) * self.factor.astype(np.int64) <= UINT32_MAX).all()
 
     @property
     def filters(self) -> int:

@@ -5,8 +5,8 @@ images. A filter's weights have the scale for which its sums become the output b
 and the finest such: powers of two apart, so up to one bit of eight is not used, and neither a
 multiplication nor its rounding is needed.
 
-Weights that lie on such a grid already, because they were trained so, are taken as they are, and
-with 4 bits where that is enough.
+Weights that are small integers times a unit already, because they were trained so, are taken as
+they are, with 4 bits where that is enough; the unit becomes a factor of the sums.
 
 Source: B. Jacob et al., Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference, CVPR 2018, arXiv:1712.05877; shifts alone: S. R. Jain et al.,
@@ -22,6 +22,7 @@ from typing import NamedTuple, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
+from chiffres.export.c import units
 from chiffres.export.c.chain import Affine, Chain, Pool, Product
 from chiffres.export.c.network import (
     INT32_MAX,
@@ -36,9 +37,6 @@ from chiffres.export.c.network import (
     Scaling,
 )
 
-LARGEST_WEIGHT = 127
-MAX_FINENESS = 24
-"""The most that a sum is shifted: a weight of float32 has no more bits."""
 CUTS = np.linspace(0.5, 1, 26)
 """Shares of the largest value at which the others may be cut off."""
 SOME = 2**18
@@ -101,10 +99,8 @@ def _code(layer: Product | Affine, values: Array, code: Code) -> Code:
 
     Where a layer was trained with a highest value, and weights for it, that is it.
     """
-    if layer.rectified and math.isfinite(layer.highest):
-        trained = Code(layer.highest / LARGEST, 0)
-        if _grid(_relative(layer, code, trained.scale)) is not None:
-            return trained
+    if layer.rectified and math.isfinite(layer.highest) and _trained(layer) is not None:
+        return Code(layer.highest / LARGEST, 0)
     low = 0.0 if layer.rectified else min(float(values.min()), 0.0)
     high = max(float(values.max()), 0.0)
     if high == low:
@@ -113,7 +109,7 @@ def _code(layer: Product | Affine, values: Array, code: Code) -> Code:
     codes = [_between(low * cut, high * cut) for cut in CUTS]
     best = codes[int(np.argmin([_cost(sample, each) for each in codes]))]
     # a weight of more than 127 would need a negative shift
-    finest = np.abs(_relative(layer, code, best.scale)).max() / LARGEST_WEIGHT
+    finest = np.abs(_relative(layer, code, best.scale)).max() / units.LARGEST_WEIGHT
     return Code(best.scale * max(finest, 1.0), best.zero)
 
 
@@ -129,94 +125,98 @@ def _cost(values: Array, code: Code) -> float:
 
 
 def _relative(layer: Product | Affine, code: Code, scale: float) -> Array:
-    """Return the weights ``(filters, …)`` in units of the output per unit of the input."""
+    """Return the weights ``(filters, taps)`` in units of the output per unit of the input."""
     if isinstance(layer, Affine):
         return layer.factor[:, None] * (code.scale / scale)
-    return layer.kernel.transpose(3, 0, 1, 2) * (code.scale / scale)
+    return layer.kernel.reshape(-1, len(layer.bias)).T * (code.scale / scale)
 
 
-def _grid(weights: Array) -> Array | None:
-    """Return by how many bits each filter's weights are fractions of 8-bit integers, if all are.
-
-    Args:
-        weights: ``(filters, …)`` float64.
-
-    Returns:
-        ``(filters,)`` integers, the fewest possible; None where a filter is not on such a grid.
-    """
-    flat = weights.reshape(len(weights), -1)
-    fineness = np.full(len(flat), -1)
-    for bits in reversed(range(MAX_FINENESS + 1)):
-        scaled = flat * 2.0**bits
-        fits = (np.abs(scaled - np.rint(scaled)) < 1e-6).all(axis=1)
-        fineness[fits & (np.abs(scaled).max(axis=1) <= LARGEST_WEIGHT + 1)] = bits
-    return None if (fineness < 0).any() else fineness
+def _trained(layer: Product | Affine) -> Array | None:
+    """Return each filter's unit, where the layer's weights were trained to be integers."""
+    if isinstance(layer, Affine):
+        return None
+    return units.trained(layer.kernel.reshape(-1, len(layer.bias)).T)
 
 
-def _whole(layer: Product | Affine, code: Code, output: Code) -> tuple[Array, Array, Array]:
-    """Return weights ``(filters, …)``, bias and shift of a layer as integers."""
-    weights = _relative(layer, code, output.scale)
-    flat = np.abs(weights.reshape(len(weights), -1))
-    shift = _grid(weights)
-    if shift is None:
-        with np.errstate(divide="ignore"):
-            finest = np.log2((LARGEST_WEIGHT + 0.49) / flat.max(axis=1))
-            # sums, twice over for the zero of the input, stay within 32 bits
-            room = np.log2(
-                2.0**31 / (512 * flat.sum(axis=1) + np.abs(layer.bias) / output.scale + 512)
-            )
-        shift = np.clip(np.floor(np.minimum(finest, room)), 0, MAX_FINENESS)
-    shift = shift.astype(np.int64)
-    unit = 2.0**shift
-    whole = np.rint(weights * unit.reshape(-1, *(1,) * (weights.ndim - 1)))
-    whole = np.clip(whole, -LARGEST_WEIGHT - 1, LARGEST_WEIGHT).astype(np.int8)
-    half = np.where(shift > 0, 2 ** np.maximum(shift - 1, 0), 0)
-    bias = np.rint(layer.bias / output.scale * unit) + half + output.zero * 2**shift
-    return whole, _bias(bias, whole, code), shift.astype(np.uint8)
+class _Whole(NamedTuple):
+    """A layer as integers: weights ``(filters, taps)`` int8, the others ``(filters,)``."""
+
+    weights: Array
+    bias: Array
+    factor: Array
+    shift: Array
 
 
-def _bias(bias: Array, weights: Array, code: Code) -> Array:
+def _whole(layer: Product | Affine, code: Code, output: Code) -> _Whole:
+    relative, bias = _relative(layer, code, output.scale), layer.bias / output.scale
+    unit = _trained(layer)
+    if unit is None:
+        unit = units.powers_of_two(relative, bias)
+    else:
+        unit = unit * (code.scale / output.scale)
+    weights = _integers(relative / unit[:, None])
+    room = LARGEST * np.maximum(weights, 0).sum(axis=1, dtype=np.int64)
+    room = room - code.zero * np.minimum(weights, 0).sum(axis=1, dtype=np.int64)
+    room = room + np.ceil((np.abs(bias) + output.zero + 1) / unit)
+    factor, shift = units.factor_and_shift(unit, room)
+    exact = bias / unit + (output.zero + 0.5 * (shift > 0)) * 2.0**shift / factor
+    return _Whole(weights, _bias(exact, weights, code), factor.astype("u2"), shift.astype("u1"))
+
+
+def _integers(values: Array) -> Array:
+    lowest, highest = -units.LARGEST_WEIGHT - 1, units.LARGEST_WEIGHT
+    return np.asarray(np.clip(np.rint(values), lowest, highest).astype(np.int8))
+
+
+def _bias(exact: Array, weights: Array, code: Code) -> Array:
     """Return the bias as int32, with what the input's zero adds to each sum taken away."""
-    bias = bias - code.zero * weights.reshape(len(weights), -1).sum(axis=1, dtype=np.int64)
-    return np.clip(bias, INT32_MIN, INT32_MAX).astype(np.int32)
+    bias = np.rint(exact) - code.zero * weights.sum(axis=1, dtype=np.int64)
+    return np.asarray(np.clip(bias, INT32_MIN, INT32_MAX).astype(np.int32))
 
 
 def _convolution(layer: Product, code: Code, output: Code, pool: tuple[int, int]) -> Convolution:
-    weights, bias, shift = _whole(layer, code, output)
+    whole = _whole(layer, code, output)
     return Convolution(
         shape=layer.shape,
         window=layer.window,
-        weights=weights,
-        bias=bias,
-        shift=shift,
-        bits=_bits(weights),
+        weights=_kernel(layer, whole.weights),
+        bias=whole.bias,
+        factor=whole.factor,
+        shift=whole.shift,
+        bits=_bits(whole.weights),
         zero=code.zero,
         pool=pool,
     )
 
 
+def _kernel(layer: Product, weights: Array) -> Array:
+    """Return weights ``(filters, taps)`` as ``(filters, rows, columns, channels)``."""
+    rows, columns, channels, filters = layer.kernel.shape
+    return weights.reshape(filters, rows, columns, channels)
+
+
 def _scaling(layer: Affine, code: Code, output: Code) -> Scaling:
-    weights, bias, shift = _whole(layer, code, output)
-    return Scaling(layer.shape, weights[:, 0], bias, shift)
+    whole = _whole(layer, code, output)
+    return Scaling(layer.shape, whole.weights[:, 0], whole.bias, whole.shift)
 
 
 def _scores(layer: Product, code: Code) -> tuple[Convolution, float]:
     """Return the last layer, and what a unit of its scores is as a logit."""
-    weights = layer.kernel.transpose(3, 0, 1, 2)
-    fineness = _grid(weights.reshape(1, -1))
-    if fineness is None:
-        unit = LARGEST_WEIGHT / max(float(np.abs(weights).max()), 1e-30)
-    else:
-        unit = 2.0 ** int(fineness[0])
-    whole = np.rint(weights * unit).astype(np.int8)
-    scale = code.scale / unit
+    kernel = layer.kernel.reshape(-1, len(layer.bias)).T
+    unit = units.trained(kernel.reshape(1, -1))
+    if unit is None:
+        unit = np.array([np.abs(kernel).max() / units.LARGEST_WEIGHT])
+    weights = _integers(kernel / unit)
+    scale = float(code.scale * unit[0])
+    filters = len(weights)
     convolution = Convolution(
         shape=layer.shape,
         window=layer.window,
-        weights=whole,
-        bias=_bias(np.rint(layer.bias / scale), whole, code),
-        shift=np.zeros(len(whole), np.uint8),
-        bits=_bits(whole),
+        weights=_kernel(layer, weights),
+        bias=_bias(layer.bias / scale, weights, code),
+        factor=np.ones(filters, np.uint16),
+        shift=np.zeros(filters, np.uint8),
+        bits=_bits(weights),
         zero=code.zero,
         is_last=True,
     )

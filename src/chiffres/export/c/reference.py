@@ -1,14 +1,15 @@
 """The arithmetic of the exported C code, to the bit.
 
-With ``x`` the values of a window, ``w`` the weights of a filter, ``b`` its bias and ``s`` its
-shift, all integers::
+With ``x`` the values of a window, ``w`` the weights of a filter, ``b`` its bias, ``f`` its factor
+and ``s`` its shift, all integers::
 
-    sum    = w₁x₁ + w₂x₂ + … + b                        fits int32 for every image
-    output = 0 if sum < 0 else min(sum >> s, 255)       uint8
+    sum    = w₁x₁ + w₂x₂ + … + b                           fits int32 for every image
+    output = 0 if sum < 0 else min((sum · f) >> s, 255)    sum · f fits uint32 for every image
 
 That is ReLU, rounding to nearest and saturation at once: half a unit of the output is part of the
-bias. Of a pool the largest output is kept. The scores are the sums of the last layer; the answer
-is the first of the highest ones.
+bias. The factor is 1, but where weights were trained whose unit is no power of two. Of a pool the
+largest output is kept. The scores are the sums of the last layer; the answer is the first of the
+highest ones.
 
 Here products are added up in float64, whose 53 bits hold every such sum exactly, because NumPy
 multiplies matrices of floats many times faster than matrices of integers.
@@ -112,7 +113,8 @@ def _convolve(layer: Convolution, values: Array) -> Array:
     whole = sums.astype(np.int64).reshape(n, down, right, layer.filters) + layer.bias
     if layer.is_last:
         return whole.astype(np.int32)
-    return largest_of(_shifted(whole, layer.shift), Window(layer.pool, layer.pool))
+    scaled = np.maximum(whole, 0) * layer.factor.astype(np.int64)
+    return largest_of(_shifted(scaled, layer.shift), Window(layer.pool, layer.pool))
 
 
 def _shifted(sums: Array, shift: Array) -> Array:

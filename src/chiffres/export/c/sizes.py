@@ -30,6 +30,7 @@ class Features(NamedTuple):
         mixed: weights of four bits and of eight.
         bits: of the weights, where they are not mixed.
         wide: biases that do not fit 16 bits.
+        factors: factors other than 1.
         pooling: poolings of their own.
         scaling: normalizations of their own.
     """
@@ -40,6 +41,7 @@ class Features(NamedTuple):
     mixed: bool
     bits: int
     wide: bool
+    factors: bool
     pooling: bool
     scaling: bool
 
@@ -89,6 +91,7 @@ def features(network: Network) -> Features:
         mixed=len(bits) > 1,
         bits=max(bits),
         wide=any(abs(int(value)) >= 2**15 for layer in convolutions for value in layer.bias),
+        factors=any((layer.factor != 1).any() for layer in convolutions),
         pooling=any(isinstance(layer, Pooling) for layer in network.layers),
         scaling=any(isinstance(layer, Scaling) for layer in network.layers),
     )
@@ -101,6 +104,7 @@ CODE = {
     "padded": 110,
     "four": 100,
     "mixed": 40,
+    "factors": 20,
     "pooling": 130,
     "scaling": 110,
 }
@@ -117,8 +121,9 @@ def sizes(network: Network) -> Sizes:
     for layer in network.layers:
         if isinstance(layer, Convolution):
             data += 4 * pack.pack(layer).size + bias * layer.filters
-            data += 0 if layer.is_last else layer.filters
-            data += 3 * POINTER + 20 + 12 * needed.padded
+            if not layer.is_last:
+                data += (1 + 2 * needed.factors) * layer.filters
+            data += (3 + needed.factors) * POINTER + 20 + 12 * needed.padded
         elif isinstance(layer, Scaling):
             data += 6 * layer.shape.channels
         else:
