@@ -1,12 +1,12 @@
 """Weights of a few bits, trained with their rounding in the loop.
 
-Each step computes with weights that are small integers times a power of two, and what it learns
-moves weights of full precision, kept aside, from which the next ones are rounded. So the network
-that is validated, and saved in the end, is the one that a microcontroller computes.
+Each step computes with weights that are small integers times a unit of their filter's, and what it
+learns moves weights of full precision, kept aside, from which the next ones are rounded. So the
+network that is validated, and saved in the end, is the one that a microcontroller computes.
 
 Source: Y. Bengio, N. Léonard and A. Courville, Estimating or Propagating Gradients Through
 Stochastic Neurons for Conditional Computation, 2013, arXiv:1308.3432: the straight-through
-estimator; with scales as in S. R. Jain et al., MLSys 2020, arXiv:1903.08066.
+estimator.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from chiffres.errors import UsageError
 from chiffres.models.backend import BACKEND, keras
 
 CUT = 0.9
-"""The share of its largest weight that a filter's range has to reach: the rest is cut off."""
+"""How far a filter's range reaches, as a share of its largest weight: what is beyond is cut off."""
 
 
 def check_bits(model: keras.Model, bits: Sequence[int]) -> None:
@@ -45,15 +45,15 @@ def rounded(kernel: torch.Tensor, bits: int, together: bool = False) -> torch.Te
 
     Args:
         kernel: ``(…, filters)`` float32.
-        bits: of a weight, 2 to 8: integers from -2^(bits - 1) to 2^(bits - 1) - 1, times a power of
-            two.
-        together: whether all filters have the same power of two, as scores need it.
+        bits: of a weight, 2 to 8: integers up to 2^(bits - 1) - 1, of either sign, times a unit.
+        together: whether all filters have the same unit, as scores need it.
     """
-    limit = 2 ** (bits - 1)
+    limit = 2 ** (bits - 1) - 1
     axes = list(range(kernel.ndim if together else kernel.ndim - 1))
     largest = kernel.abs().amax(axes, keepdim=True).clamp(min=1e-8)
-    unit = torch.exp2(torch.ceil(torch.log2(CUT * largest / (limit - 0.5))))
-    return torch.clamp(torch.round(kernel / unit), -limit, limit - 1) * unit
+    unit = CUT * largest / (limit + 0.5)
+    nearest: torch.Tensor = torch.clamp(torch.round(kernel / unit), -limit, limit) * unit
+    return nearest
 
 
 class FewBits(keras.callbacks.Callback):  # type: ignore[misc]
