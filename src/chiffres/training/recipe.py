@@ -39,6 +39,9 @@ class Recipe(BaseModel):
         label_smoothing: the share of each target, 0 to below 1, that is spread over all digits.
         augment: the name of what is done to the digits in training.
         negatives: how many images of no digit are trained on, as a share of the digits, 0 to 1.
+        teacher: a run folder or model file, whose answers are learnt besides what is right; or
+            nothing.
+        teaching: the share of the loss, 0 to 1, that is to answer as the teacher does.
         bits: of the weights, 2 to 8 for each layer that has any, which are trained with their
             rounding in the loop; empty: 32.
         batch_size: digits per step, at least 1.
@@ -61,6 +64,8 @@ class Recipe(BaseModel):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     augment: str = "none"
     negatives: float = Field(default=0.0, ge=0, le=1)
+    teacher: str = ""
+    teaching: float = Field(default=0.7, ge=0, le=1)
     bits: list[Annotated[int, Field(ge=2, le=8)]] = Field(default=[])
     batch_size: int = Field(default=128, ge=1)
     epochs: int = Field(default=20, ge=1)
