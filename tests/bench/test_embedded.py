@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from chiffres.bench import embedded
+from chiffres.bench import embedded, on_targets
 from chiffres.cli import app
 from chiffres.data import Dataset
 from chiffres.errors import JobError, MissingToolError
@@ -130,7 +131,7 @@ def test_the_command_prints_what_was_measured(dense_run: Run) -> None:
     options = ["--targets", "cortex-m4", "--markdown", "--lang", "fr"]
     said = CliRunner().invoke(app, [*arguments, *options]).stdout
     assert "| processeur |" in said
-    assert "| dense | Cortex-M4 | 7 / 7 |" in said
+    assert "| dense | Cortex-M4 | 1 | 7 / 7 |" in said
 
 
 def test_a_processor_that_is_not_known_is_named(dense_run: Run) -> None:
@@ -138,3 +139,48 @@ def test_a_processor_that_is_not_known_is_named(dense_run: Run) -> None:
     result = CliRunner().invoke(app, [*arguments, "--targets", "cortex-m5"])
     assert result.exit_code == 2
     assert "unknown target 'cortex-m5' (did you mean 'cortex-m4'?)" in result.output
+
+
+def rows() -> list[on_targets.Row]:
+    one = on_targets.Row(
+        model="micro",
+        target="Cortex-M0",
+        images=100,
+        agree=100,
+        accuracy=0.99,
+        float_accuracy=0.99,
+        flash=10_000,
+        ram=2_000,
+        stack=180,
+        instructions=2_000_000,
+        most_instructions=2_000_001,
+        multiplications=400_032,
+        parameters=17_674,
+    )
+    other = dataclasses.replace(one, accuracy=0.98, agree=99, flash=10_004)
+    return [one, other, dataclasses.replace(one, target="Cortex-M4")]
+
+
+def test_the_runs_of_a_model_are_one_line(tmp_path: Path) -> None:
+    saved = tmp_path / "bench.json"
+    saved.write_text(json.dumps(on_targets.as_json(rows())))
+    arguments = ["bench", "embedded", "--from", str(saved), "--chart", str(tmp_path / "chart.png")]
+    result = CliRunner().invoke(app, [*arguments, "--markdown", "--lang", "en"])
+    assert result.exit_code == 0, result.output
+    line = (
+        "| micro | Cortex-M0 | 2 | 199 / 200 | 98.50% | 99.00% | 10,004 | 2,000 | 180 | 2,000,000 |"
+    )
+    assert line in result.stdout
+    assert "| micro | Cortex-M4 | 1 | 100 / 100 |" in result.stdout
+    assert (tmp_path / "chart.png").stat().st_size > 10_000
+
+
+def test_nothing_to_measure_and_nothing_to_show(tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text('{"rows": [{"model": 1}]}')
+    for arguments, problem in (
+        (["--from", str(tmp_path / "other.json")], "other.json: not what chiffres bench embedded"),
+        (["--from", str(tmp_path / "none.json")], "none.json: not what chiffres bench embedded"),
+    ):
+        result = CliRunner().invoke(app, ["bench", "embedded", *arguments])
+        assert result.exit_code == 2
+        assert problem in result.output

@@ -2,25 +2,53 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 
 from chiffres.bench import embedded
 from chiffres.data import Dataset, Digits
-from chiffres.errors import MissingToolError, UnknownNameError
+from chiffres.errors import MissingToolError, UnknownNameError, UsageError
 from chiffres.evaluation.predict import predict
 from chiffres.export.c import folder, generate, reference
 from chiffres.export.keras_files import default_name
 from chiffres.models.files import load_model
+from chiffres.report.figures import BLUE, GREY, STYLE
 from chiffres.report.tables import Table
 from chiffres.report.words import Words
 
 SCHEMA = 1
+
+
+class Published(NamedTuple):
+    """A network of others: single runs, chosen on the test part.
+
+    Attributes:
+        name: whose.
+        kilobytes: of its weights, without its code.
+        percent: its accuracy on MNIST's test part.
+    """
+
+    name: str
+    kilobytes: float
+    percent: float
+
+
+PUBLISHED = (
+    Published("BitNetMCU", 5.4, 99.06),
+    Published("BitNetMCU", 11.0, 99.55),
+    Published("BitNetMCU", 13.0, 99.58),
+)
+"""https://github.com/cpldcpu/BitNetMCU, its documentation."""
 
 
 @dataclass(frozen=True)
@@ -141,23 +169,102 @@ def as_json(rows: Sequence[Row]) -> dict[str, Any]:
     return {"schema": SCHEMA, "bench": "embedded", "rows": [asdict(row) for row in rows]}
 
 
+def from_json(path: Path) -> list[Row]:
+    """Return the rows of a file that holds what :func:`as_json` made.
+
+    Raises:
+        UsageError: it does not.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return [Row(**row) for row in document["rows"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path}: not what chiffres bench embedded --json writes ({error})"
+        ) from error
+
+
+def merged(rows: Sequence[Row]) -> list[tuple[Row, int]]:
+    """Return one row for all runs of a model on a processor, and how many runs those are.
+
+    Accuracies and instructions are means, sizes and the most instructions are the largest.
+    """
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.model, row.target), []).append(row)
+    return [(_merge(group), len(group)) for group in groups.values()]
+
+
+def _merge(rows: Sequence[Row]) -> Row:
+    def over(function: Callable[[list[Any]], Any], name: str) -> Any:
+        return function([getattr(row, name) for row in rows])
+
+    return dataclasses.replace(
+        rows[0],
+        images=over(sum, "images"),
+        agree=over(sum, "agree"),
+        accuracy=over(fmean, "accuracy"),
+        float_accuracy=over(fmean, "float_accuracy"),
+        flash=over(max, "flash"),
+        ram=over(max, "ram"),
+        stack=over(max, "stack"),
+        instructions=round(over(fmean, "instructions")),
+        most_instructions=over(max, "most_instructions"),
+    )
+
+
 def table(rows: Sequence[Row], words: Words) -> Table:
-    """Return the rows with one line per model and processor."""
-    keys = ("model", "target", "agree", "accuracy", "float_accuracy", "flash", "ram", "stack")
+    """Return the rows with one line per model and processor, the runs of a model together."""
+    keys = ("model", "target", "runs", "agree", "accuracy", "float_accuracy")
+    sizes = ("flash", "ram", "stack", "instructions")
     return Table(
-        [words.plain(key) for key in (*keys, "instructions")],
+        [words.plain(key) for key in (*keys, *sizes)],
         [
             [
                 row.model,
                 row.target,
+                str(runs),
                 f"{words.number(row.agree)} / {words.number(row.images)}",
                 words.percent(row.accuracy),
                 words.percent(row.float_accuracy),
-                words.number(row.flash),
-                words.number(row.ram),
-                words.number(row.stack),
-                words.number(row.instructions),
+                *(words.number(getattr(row, key)) for key in sizes),
             ]
-            for row in rows
+            for row, runs in merged(rows)
         ],
     )
+
+
+def chart(rows: Sequence[Row], words: Words) -> Figure:
+    """Draw accuracy against flash: each model on the first processor, and published networks."""
+    first = rows[0].target
+    own = [row for row, _ in merged(rows) if row.target == first]
+    with rc_context(STYLE):
+        figure = Figure(figsize=(7.5, 4.5), layout="constrained")
+        axes = figure.subplots()
+        axes.plot(
+            [row.flash / 1000 for row in own],
+            [100 * row.accuracy for row in own],
+            "o",
+            color=BLUE,
+            label=words.plain("chart_own", target=first),
+        )
+        for row in own:
+            _name(axes, row.model, row.flash / 1000, 100 * row.accuracy)
+        axes.plot(
+            [each.kilobytes for each in PUBLISHED],
+            [each.percent for each in PUBLISHED],
+            "D",
+            color=GREY,
+            label=words.plain("chart_published"),
+        )
+        for each in PUBLISHED:
+            _name(axes, each.name, each.kilobytes, each.percent)
+        axes.set_xlabel(words.plain("chart_flash"))
+        axes.set_ylabel(words.plain("chart_accuracy"))
+        axes.set_xlim(left=0)
+        axes.legend(loc="lower right", frameon=False)
+    return figure
+
+
+def _name(axes: Any, name: str, x: float, y: float) -> None:
+    axes.annotate(name, (x, y), (6, -3), textcoords="offset points", fontsize=9)

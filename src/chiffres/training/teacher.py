@@ -6,8 +6,6 @@ arXiv:1503.02531.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 import torch.nn.functional as F  # noqa: N812 - as in Torch's own documentation
 
@@ -41,12 +39,9 @@ class Teacher:
         try:
             self.operations = lower(loaded, training=False)
         except NotLowered as reason:
-            raise UsageError(
-                f"teacher {model}: {reason}, which cannot teach; use another"
-            ) from None
+            raise UsageError(f"teacher {model}: {reason}; use another") from reason
         if type(loaded) is not keras.Sequential or self.operations.pop() is not softmax:
             raise UsageError(f"teacher {model}: does not end in a softmax; use another")
-        self.name = Path(model).name
         self.shape = loaded.input_shape[1:]
         self.share = share
         self.answers = torch.empty(0)
