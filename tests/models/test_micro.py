@@ -29,7 +29,7 @@ def test_the_network_that_the_sweep_starts_from() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "flash", "ram"), [("micro", 13_000, 2_300), ("nano", 4_000, 1_400)]
+    ("name", "flash", "ram"), [("micro", 13_000, 2_300), ("nano", 4_000, 1_500)]
 )
 def test_with_four_bits_they_fit_the_chip(name: str, flash: int, ram: int) -> None:
     model = build_model(name)

@@ -47,8 +47,8 @@ def micro() -> keras.Sequential:
 
 
 def nano() -> keras.Sequential:
-    """The network that takes less than 4 kB of flash: 4,044 parameters."""
-    return build(6, 12, 16)
+    """The network that takes less than 4 kB of flash: 5,114 parameters."""
+    return build(8, 12, 20)
 
 
 MODELS = {
