@@ -20,7 +20,7 @@ from chiffres.data import load_dataset
 from chiffres.evaluation.predict import predict
 from chiffres.export.c import reference, sizes
 from chiffres.export.c.folder import as_network
-from chiffres.export.keras_files import default_name
+from chiffres.export.keras_files import model_name
 from chiffres.export.tflite_file import ask_tflite, export_tflite
 from chiffres.models.files import load_model
 from chiffres.report.tables import Table
@@ -44,7 +44,7 @@ def main() -> None:
             for digits in (floats, ours, answers["digits"])
         ]
         bytes_ = (found.flash, size, found.ram, answers["live_bytes"])
-        rows.append([default_name(model), *accuracies, *(f"{each:,}" for each in bytes_)])
+        rows.append([model_name(model), *accuracies, *(f"{each:,}" for each in bytes_)])
     headings = ["model", "float", "C", "LiteRT", "C flash", "LiteRT file", "C RAM", "LiteRT RAM"]
     print(Table(headings, rows).markdown())
 

@@ -20,7 +20,7 @@ from chiffres.data import Dataset, Digits
 from chiffres.errors import MissingToolError, UnknownNameError, UsageError
 from chiffres.evaluation.predict import predict
 from chiffres.export.c import folder, generate, reference
-from chiffres.export.keras_files import default_name
+from chiffres.export.keras_files import model_name
 from chiffres.models.files import load_model
 from chiffres.report.figures import BLUE, GREY, STYLE
 from chiffres.report.tables import Table
@@ -131,7 +131,7 @@ def _rows(
     expected = reference.classify(network, digits.images)
     right = predict(loaded, digits.images).argmax(axis=1) == digits.labels
     with tempfile.TemporaryDirectory() as name:
-        for file, text in generate.model_files(network, default_name(model), "a bench").items():
+        for file, text in generate.model_files(network, model_name(model), "a bench").items():
             Path(name, file).write_text(text)
         for target in targets:
             if target.missing:
@@ -139,16 +139,14 @@ def _rows(
                 continue
             linked = embedded.link(Path(name), target)
             if linked.flash > target.flash.size or linked.ram > target.ram.size:
-                say(
-                    f"{target.name}: skipped, {default_name(model)} does not fit the emulated board"
-                )
+                say(f"{target.name}: skipped, {model_name(model)} does not fit the emulated board")
                 continue
             found = embedded.emulate(Path(name), target, digits.images)
             same = (found.answers.scores == expected.scores).all(axis=1)
             same &= found.answers.digits == expected.digits
             same &= found.answers.confidence == expected.confidence
             yield Row(
-                model=default_name(model),
+                model=model_name(model),
                 target=target.name,
                 images=len(digits),
                 agree=int(same.sum()),

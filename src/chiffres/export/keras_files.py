@@ -57,7 +57,10 @@ def default_name(model: Path) -> str:
 
     Else its model's or, of a single file, its own.
     """
-    if not model.is_dir():
-        return model.stem
-    name = Run(model).recipe().model
-    return LAB_NAMES.get(name, name)
+    name = model_name(model)
+    return LAB_NAMES.get(name, name) if model.is_dir() else name
+
+
+def model_name(model: Path) -> str:
+    """Return the name of a run's model or, of a single file, the file's without its suffix."""
+    return Run(model).recipe().model if model.is_dir() else model.stem

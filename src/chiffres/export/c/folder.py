@@ -15,7 +15,7 @@ from chiffres.export.c.chain import as_chain
 from chiffres.export.c.confidence import fit_confidence
 from chiffres.export.c.network import Network
 from chiffres.export.c.quantize import quantize
-from chiffres.export.keras_files import default_name
+from chiffres.export.keras_files import default_name, model_name
 from chiffres.models.backend import keras
 from chiffres.models.files import load_model
 from chiffres.storage import write_text
@@ -74,7 +74,7 @@ def export_c(
     dataset = load_dataset(data or (run.recipe().data if run.exists else "auto"))
     network = as_network(loaded, dataset)
     sizes.check(sizes.sizes(network), max_flash, max_ram)
-    for place, text in files(network, default_name(model), dataset).items():
+    for place, text in files(network, model_name(model), dataset).items():
         write_text(folder / place, text)
     return folder
 
