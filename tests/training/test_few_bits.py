@@ -17,9 +17,10 @@ from chiffres.export.c.folder import as_network
 from chiffres.export.c.units import trained
 from chiffres.models.backend import BACKEND, keras
 from chiffres.models.files import load_model
+from chiffres.training.callbacks import Randomness
 from chiffres.training.recipe import Recipe, load_recipe
 from chiffres.training.run import Run
-from chiffres.training.train import Randomness, train
+from chiffres.training.train import train
 
 if BACKEND != "torch":
     pytest.skip("weights of few bits are trained on Torch", allow_module_level=True)

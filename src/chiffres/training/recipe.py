@@ -44,8 +44,12 @@ class Recipe(BaseModel):
         teaching: the share of the loss, 0 to 1, that is to answer as the teacher does.
         bits: of the weights, 2 to 8 for each layer that has any, which are trained with their
             rounding in the loop; empty: 32.
+        precision: of the products in training: ``"bfloat16"`` is faster where the processor has
+            it, and ``"float32"`` elsewhere.
         batch_size: digits per step, at least 1.
         epochs: passes over the training part, at least 1.
+        start: the model whose weights the training begins with: a run folder, a model file or the
+            name of a shipped model; it has the layers of ``model``. Empty: with new ones.
         seed: of the initial weights, the order of the digits and the dropout.
     """
 
@@ -67,8 +71,10 @@ class Recipe(BaseModel):
     teacher: str = ""
     teaching: float = Field(default=0.7, ge=0, le=1)
     bits: list[Annotated[int, Field(ge=2, le=8)]] = Field(default=[])
+    precision: Literal["float32", "bfloat16"] = "float32"
     batch_size: int = Field(default=128, ge=1)
     epochs: int = Field(default=20, ge=1)
+    start: str = ""
     seed: int = Field(default=9000, ge=0, lt=2**31)
 
     @model_validator(mode="after")
