@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,8 @@ def test_a_network_learns_what_its_teacher_answers(
         run = train(chosen, tmp_path / str(teaching), dataset=small)
         far.append(np.abs(predict(run.folder, images) - answers).mean())
     assert far[1] < 0.7 * far[0]
+    content = dense_run.model_path.read_bytes()
+    assert run.environment()["teacher_sha256"] == hashlib.sha256(content).hexdigest()
 
 
 def test_who_cannot_teach_is_named(dense_run: Run, small: Dataset, tmp_path: Path) -> None:
