@@ -42,8 +42,8 @@ def _convolution(filters: int, size: int, strides: int = 1) -> list[Any]:
 
 
 def micro() -> keras.Sequential:
-    """The network for a chip with 16 kB of flash: 17,758 parameters."""
-    return build(12, 24, 48)
+    """The network for a chip with 16 kB of flash: 21,454 parameters."""
+    return build(12, 24, 60)
 
 
 def nano() -> keras.Sequential:
@@ -54,6 +54,6 @@ def nano() -> keras.Sequential:
 MODELS = {
     "micro": micro,
     "nano": nano,
-    **{f"micro-{n}": functools.partial(build, n, 2 * n, 4 * n) for n in (4, 6, 8, 10)},
+    **{f"micro-{n}": functools.partial(build, n, 2 * n, 5 * n) for n in (4, 6, 8, 10)},
 }
 """``micro-8`` and so on have other numbers of filters: to see what a kilobyte is worth."""
