@@ -54,6 +54,6 @@ def nano() -> keras.Sequential:
 MODELS = {
     "micro": micro,
     "nano": nano,
-    **{f"micro-{n}": functools.partial(build, n, 2 * n, 5 * n) for n in (4, 6, 8, 10)},
+    **{f"micro-{n}": functools.partial(build, n, 2 * n, 4 * n) for n in (4, 6, 8, 10)},
 }
 """``micro-8`` and so on have other numbers of filters: to see what a kilobyte is worth."""
