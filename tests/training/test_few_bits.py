@@ -31,7 +31,8 @@ from chiffres.training.few_bits import CUT, kernels_of, rounded
 
 
 def recipe(*settings: str) -> Recipe:
-    return load_recipe("nano", ["epochs=3", "batch_size=50", "augment=none", *settings])
+    alone = ["augment=none", 'teacher=""']
+    return load_recipe("nano", ["epochs=3", "batch_size=50", *alone, *settings])
 
 
 def kernels(run: Run) -> list[np.ndarray]:
