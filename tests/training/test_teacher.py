@@ -41,7 +41,8 @@ def test_it_sees_the_batch_that_is_trained_on(dense_run: Run, small: Dataset) ->
     assert torch.equal(changed, images.flip(1))
     expected = predict(dense_run.folder, changed.numpy()[..., 0])
     probabilities = torch.softmax(TEMPERATURE * teacher.answers, 1)
-    np.testing.assert_allclose(probabilities.numpy(), expected, atol=1e-5)
+    # its products are bfloat16 where the processor has them
+    np.testing.assert_allclose(probabilities.numpy(), expected, atol=0.02)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])

@@ -44,6 +44,7 @@ class Teacher:
             raise UsageError(f"teacher {model}: does not end in a softmax; use another")
         self.shape = loaded.input_shape[1:]
         self.share = share
+        self.bfloat16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
         self.answers = torch.empty(0)
 
     def beside(self, augmentation: Augmentation | None) -> _Lesson:
@@ -52,11 +53,11 @@ class Teacher:
 
     def see(self, images: torch.Tensor) -> None:
         """Answer to a batch, ``(n, …)`` of 28×28 values each, 0 to 255."""
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
             x = images.reshape(len(images), *self.shape).to(torch.float32)
             for operation in self.operations:
                 x = operation(x)
-            self.answers = torch.log_softmax(x / TEMPERATURE, -1)
+            self.answers = torch.log_softmax(x.float() / TEMPERATURE, -1)
 
     def loss(self, right: Loss) -> Loss:
         """Return the loss of labels and logits on the batch that was seen last.
