@@ -27,6 +27,8 @@ STICK_PEN, PEN = 1.9, 3.5
 or broader than that of the others."""
 STICK_HEIGHT = (0.5, 2.0)
 """How high a 1 is compared with the others."""
+STICK_WIDTH = 0.35
+"""A 1 that is wider, as a share of its height, is no mere bar: it has a flag or a base."""
 THICKEST_STICK = 0.3
 """The width of its pen, as a share of its height."""
 LEAST_HEIGHT = 0.35
@@ -41,8 +43,11 @@ DIGITS_IN_WORD, DIGITS_IN_LINE, DIGITS_ON_PAGE = 0.49, 0.6, 0.65
 On pages of printed text it is 0.4, on one in twenty above 0.63: many a letter is a digit, too."""
 LONG_LINE, FULL_PAGE = 5, 8
 """How many finds make a long line, and a full page."""
-CUT_IN_DIGITS = 0.5
-"""A piece that can be cut in digits counts so much: letters can, too."""
+ALL_CUT = 0.9
+"""A piece that can be cut in digits counts so much, by the square of their share: a part of a
+letter is often a digit, all of them seldom."""
+AMONG_SURE = 0.5
+"""In a line of which this share is sure, what is likely is read, too."""
 LONG_NUMBER, VERY_LONG_NUMBER = 3, 5
 """A word of so many digits, all read, is a number even on a page, and in a line, of text."""
 ALONE = 0.85
@@ -97,6 +102,30 @@ def digits_only(page: Page, accept: Accept) -> list[list[Found]]:
     if text or not _worth_it(kept, other, usual, accept):
         return _numbers_among_text(kept, page.lines, accept)
     return kept
+
+
+def sole_digit(page: Page, likely: Accept) -> Found | None:
+    """Return the one find on a page, where there is no other of its size and it is likely a digit.
+
+    A straight bit is no digit for that: it has to be sure.
+    """
+    finds = [found for line in page.lines for found in line]
+    finds = [found for found in finds if found.strength >= ABOVE_NOISE * page.ink.noise]
+    if not finds:
+        return None
+    largest, *others = sorted(finds, key=lambda found: -found.piece.height * found.strength)
+    piece = largest.piece
+    bar = largest.digit == STICK and piece.width < STICK_WIDTH * piece.height
+    small = all(found.piece.height < SMALL * piece.height for found in others)
+    return largest if small and not bar and likely(largest) else None
+
+
+def mark_read(lines: Sequence[Sequence[Found]], accept: Accept, likely: Accept) -> None:
+    """Mark what is read: what is sure, and in lines of which most is, what is likely."""
+    for line in lines:
+        sure = float(np.mean([*map(accept, line)])) >= AMONG_SURE
+        for found in line:
+            found.read = accept(found) or (sure and likely(found))
 
 
 def _touches_edge(shape: tuple[int, ...], found: Found) -> bool:
@@ -168,18 +197,18 @@ def _enough(line: Sequence[Found]) -> float:
 
 
 def _share(line: Sequence[Found], accept: Accept) -> float:
-    """Return which share of the pieces on a line are digits; one cut in digits counts as half."""
+    """Return which share of the pieces on a line are digits; one cut in digits counts for less."""
     scores = _scores(line, accept)
     return sum(scores) / max(1, len(scores))
 
 
 def _scores(line: Sequence[Found], accept: Accept) -> list[float]:
-    """Return 1 for each piece that is a digit, ``CUT_IN_DIGITS`` for one cut in digits, else 0."""
+    """Return 1 for each piece that is a digit, ``ALL_CUT`` for one cut in digits, else less."""
     scores = []
     for _, parts in itertools.groupby(line, key=lambda found: found.cut_from or id(found)):
         found = list(parts)
         digits = float(np.mean([*map(accept, found)]))
-        scores.append(digits * (CUT_IN_DIGITS if found[0].cut_from else 1.0))
+        scores.append(ALL_CUT * digits**2 if found[0].cut_from else digits)
     return scores
 
 
