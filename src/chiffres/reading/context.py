@@ -31,6 +31,11 @@ STICK_WIDTH = 0.35
 """A 1 that is wider, as a share of its height, is no mere bar: it has a flag or a base."""
 THICKEST_STICK = 0.3
 """The width of its pen, as a share of its height."""
+FAINTEST_STICK = 15.0
+"""The contrast of a 1, in grey levels of 255, where there are no other digits."""
+OFF_CENTRE = 0.2
+"""What touches the edge and has its middle so far from that of the picture, as a share of its
+sides, is what is around the writing."""
 LEAST_HEIGHT = 0.35
 """How high another digit is, at least."""
 ABOVE_NOISE = 7.0
@@ -46,6 +51,9 @@ LONG_LINE, FULL_PAGE = 5, 8
 ALL_CUT = 0.9
 """A piece that can be cut in digits counts so much, by the square of their share: a part of a
 letter is often a digit, all of them seldom."""
+BARS, BARS_CUT = (1, 7), 0.4
+"""Digits that the strokes of a V, an N or a T are taken for; a piece cut in nothing else counts so
+much."""
 AMONG_SURE = 0.5
 """In a line of which this share is sure, what is likely is read, too."""
 LONG_NUMBER, VERY_LONG_NUMBER = 3, 5
@@ -129,14 +137,18 @@ def mark_read(lines: Sequence[Sequence[Found]], accept: Accept, likely: Accept) 
 
 
 def _touches_edge(shape: tuple[int, ...], found: Found) -> bool:
-    piece = found.piece
-    return min(piece.left, piece.top) <= 0 or piece.bottom >= shape[0] or piece.right >= shape[1]
+    """Whether a find touches the edge of the picture and is not what the picture is of."""
+    (height, width), piece = shape, found.piece
+    touches = min(piece.left, piece.top) <= 0 or piece.bottom >= height or piece.right >= width
+    across, down = (piece.left + piece.right) / (2 * width), (piece.top + piece.bottom) / 2 / height
+    return touches and max(abs(across - 0.5), abs(down - 0.5)) > OFF_CENTRE
 
 
 def usual_digit(accepted: Sequence[Found], at_edge: Callable[[Found], bool]) -> Usual | None:
     """Return what digits are like on this page: those that are no 1 where there are any."""
-    inner = [found for found in accepted if not at_edge(found)] or list(accepted)
-    sure = [found for found in inner if found.digit != STICK]
+    inner = [found for found in accepted if not at_edge(found)]
+    sure = [found for found in inner or accepted if found.digit != STICK]
+    inner = [found for found in inner if found.strength >= FAINTEST_STICK]
     if not sure and inner:
         strongest = max(found.strength * found.piece.height for found in inner)
         sure = [found for found in inner if found.strength * found.piece.height > 0.6 * strongest]
@@ -208,7 +220,10 @@ def _scores(line: Sequence[Found], accept: Accept) -> list[float]:
     for _, parts in itertools.groupby(line, key=lambda found: found.cut_from or id(found)):
         found = list(parts)
         digits = float(np.mean([*map(accept, found)]))
-        scores.append(ALL_CUT * digits**2 if found[0].cut_from else digits)
+        if found[0].cut_from:
+            bars = all(each.digit in BARS for each in found if accept(each))
+            digits = (BARS_CUT if bars else ALL_CUT) * digits**2
+        scores.append(digits)
     return scores
 
 
