@@ -2,9 +2,9 @@
 
     python benchmarks/seeds.py reader [--seeds 5] [--set KEY=VALUE]...
 
-The runs are ``runs/<recipe>-<seed>``; those that are there already are resumed or taken as they are.
-Prints a table in Markdown: mean and standard deviation over the seeds, on MNIST's test part and on
-its corrected labels, and the same of the ensemble, whose answer is the mean of all answers.
+The runs are ``runs/<recipe>-<seed>``; those that are there already are resumed, or taken as they
+are. Prints a table in Markdown: mean and standard deviation over the seeds, on MNIST's test part
+and on its corrected labels, and the same of the ensemble, whose answer is the mean of all answers.
 """
 
 from __future__ import annotations
