@@ -38,7 +38,7 @@ OFF_CENTRE = 0.2
 sides, is what is around the writing."""
 LEAST_HEIGHT = 0.35
 """How high another digit is, at least."""
-ABOVE_NOISE = 7.0
+ABOVE_NOISE = 6.0
 """How many standard deviations of the paper's noise stronger than paper a digit is."""
 SPACE = 0.7
 """A gap of this many heights of the line ends a word."""

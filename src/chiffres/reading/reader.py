@@ -81,21 +81,28 @@ class Reader:
         as_it_is = self._normalized(picture)
         if as_it_is:
             return as_it_is
-        pages = []
+        pages: list[Page] = []
+        all_found: list[Page] = []
         for ink in find_ink(picture.pixels):
-            page = read_page(ink, self._network)
-            kept = digits_only(page, self._is_sure)
-            if not kept and (sole := sole_digit(page, self._is_likely)):
-                kept = [[sole]]
-                sole.read = True
-            else:
-                mark_read(kept, self._is_sure, self._is_likely)
-            pages.append(dataclasses.replace(page, lines=kept))
-        if not pages:
-            blank = np.zeros(picture.pixels.shape[:2], np.uint8)
-            return Page(Ink(blank, blank, 0, dark=True), blank, [])
-        first, *others = (self._ink_read(page) * (1 if page is pages[0] else 0.5) for page in pages)
-        return pages[0] if first >= max(others, default=0) else pages[1]
+            found = read_page(ink, self._network)
+            kept = digits_only(found, self._is_sure)
+            mark_read(kept, self._is_sure, self._is_likely)
+            all_found.append(found)
+            pages.append(dataclasses.replace(found, lines=kept))
+            # bars alone are found in the wrong polarity, too
+            beyond_bars = any(each.digit != STICK for line in kept for each in line)
+            if ink.certain and beyond_bars:
+                return pages[-1]
+        first, second = map(self._ink_read, pages)
+        if ink.certain:
+            second = 0
+        if first or second:
+            return pages[0] if first >= 0.5 * second else pages[1]
+        sole = sole_digit(all_found[0], self._is_likely)
+        if sole is None:
+            return pages[0]
+        sole.read = True
+        return dataclasses.replace(pages[0], lines=[[sole]])
 
     def _normalized(self, picture: Picture) -> Page | None:
         """Return the page of a picture that is in MNIST's format already."""
@@ -110,7 +117,7 @@ class Reader:
         piece = Piece((1,), left, top, right, bottom, 0)
         found = Found(piece, digit, self.classify(digit[None])[0], 255, 1)
         found.read = self._is_likely(found)
-        return Page(Ink(digit, digit, 0, dark), digit, [[found]])
+        return Page(Ink(digit, digit, 0, dark, certain=True), digit, [[found]])
 
     def _is_sure(self, found: Found) -> bool:
         return found.confidence >= self.reject_below
