@@ -22,6 +22,8 @@ from chiffres.reading.segment import Piece
 
 LIKELY = 0.5
 """The confidence of a digit that is read for what is around it: sure digits, or nothing at all."""
+SURELY_MORE = 2
+"""How many more digits there are in the polarity that was thought the wrong one, if it is not."""
 LEAST_LIKELY = 0.001
 """Less likely alternatives are not listed."""
 
@@ -82,27 +84,24 @@ class Reader:
         if as_it_is:
             return as_it_is
         pages: list[Page] = []
-        all_found: list[Page] = []
+        soles: list[Found | None] = []
         for ink in find_ink(picture.pixels):
-            found = read_page(ink, self._network)
-            kept = digits_only(found, self._is_sure)
+            page = read_page(ink, self._network)
+            kept = digits_only(page, self._is_sure)
             mark_read(kept, self._is_sure, self._is_likely)
-            all_found.append(found)
-            pages.append(dataclasses.replace(found, lines=kept))
+            soles.append(None if kept else sole_digit(page, self._is_likely))
+            pages.append(dataclasses.replace(page, lines=kept))
             # bars alone are found in the wrong polarity, too
-            beyond_bars = any(each.digit != STICK for line in kept for each in line)
-            if ink.certain and beyond_bars:
-                return pages[-1]
-        first, second = map(self._ink_read, pages)
-        if ink.certain:
-            second = 0
-        if first or second:
-            return pages[0] if first >= 0.5 * second else pages[1]
-        sole = sole_digit(all_found[0], self._is_likely)
-        if sole is None:
-            return pages[0]
-        sole.read = True
-        return dataclasses.replace(pages[0], lines=[[sole]])
+            beyond_bars = [each for line in kept for each in line if each.digit != STICK]
+            if ink.certain and (beyond_bars or soles[0]):
+                break
+        likelier, *other = pages
+        if other and self._is_better(other[0], likelier):
+            return other[0]
+        if soles[0] is None or likelier.lines:
+            return likelier
+        soles[0].read = True
+        return dataclasses.replace(likelier, lines=[[soles[0]]])
 
     def _normalized(self, picture: Picture) -> Page | None:
         """Return the page of a picture that is in MNIST's format already."""
@@ -124,6 +123,16 @@ class Reader:
 
     def _is_likely(self, found: Found) -> bool:
         return found.confidence >= self.likely
+
+    def _is_better(self, page: Page, likelier: Page) -> bool:
+        """Whether the ink of the less likely polarity is to be read."""
+        read, beside = (
+            sum(each.read and each.digit != STICK for line in lines for each in line)
+            for lines in (page.lines, likelier.lines)
+        )
+        if likelier.ink.certain:
+            return read > beside + (SURELY_MORE if likelier.lines else 0)
+        return 0.5 * self._ink_read(page) > self._ink_read(likelier)
 
     def _ink_read(self, page: Page) -> float:
         """Return how much of a page was read, to choose between its polarities by."""
