@@ -51,9 +51,8 @@ LONG_LINE, FULL_PAGE = 5, 8
 ALL_CUT = 0.9
 """A piece that can be cut in digits counts so much, by the square of their share: a part of a
 letter is often a digit, all of them seldom."""
-BARS, BARS_CUT = (1, 7), 0.4
-"""Digits that the strokes of a V, an N or a T are taken for; a piece cut in nothing else counts so
-much."""
+BARS_CUT = 0.4
+"""One that can be cut in 1s and nothing else counts so much: a V can, an N, an M."""
 AMONG_SURE = 0.5
 """In a line of which this share is sure, what is likely is read, too."""
 LONG_NUMBER, VERY_LONG_NUMBER = 3, 5
@@ -231,7 +230,7 @@ def _scores(line: Sequence[Found], accept: Accept) -> list[float]:
         found = list(parts)
         digits = float(np.mean([*map(accept, found)]))
         if found[0].cut_from:
-            bars = all(each.digit in BARS for each in found if accept(each))
+            bars = all(each.digit == STICK for each in found if accept(each))
             digits = (BARS_CUT if bars else ALL_CUT) * digits**2
         scores.append(digits)
     return scores
