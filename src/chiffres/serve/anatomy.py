@@ -194,6 +194,7 @@ class Anatomy:
         size = self._pooling.attributes["kernel_shape"]
         return {
             "kind": POOLING[self._pooling.operator],
+            "direct": self._pooling.inputs[0] == self._activated,
             "size": list(size),
             "strides": list(self._pooling.attributes.get("strides", (1, 1))),
             "before": _rounded(before[number]),

@@ -74,6 +74,7 @@ class Pooling(BaseModel):
     """One feature map before and after the pooling."""
 
     kind: Literal["max", "mean"]
+    direct: Annotated[bool, Field(description="whether the first convolution's maps are pooled")]
     size: list[int]
     strides: list[int]
     before: list[list[float]]
