@@ -1,6 +1,6 @@
 // The sheet to draw on: finger, pen, mouse or keyboard. Points lie from 0 to 1 in both directions.
 
-const PEN = 0.062;
+const PEN = 0.055;
 const SENT = 196; // pixels along a side of what is sent: enough to read, and quick
 const STEP = 0.03;
 

@@ -14,10 +14,10 @@ export class Inspector {
     large.addEventListener("keydown", (event) => this.key(event));
   }
 
-  show(inspected, palette, accent) {
+  show(inspected, palette, marker) {
     find("inspector").hidden = !inspected;
     if (!inspected) return;
-    Object.assign(this, { inspected, palette, accent });
+    Object.assign(this, { inspected, palette, marker });
     const map = inspected.activated;
     const outside = this.place && (this.place[0] >= map.length || this.place[1] >= map[0].length);
     if (!this.place || outside) this.place = highest(map);
@@ -120,7 +120,7 @@ export class Inspector {
     };
     paint(canvas, level, columns * CELL, rows * CELL, this.palette);
     const context = canvas.getContext("2d");
-    context.strokeStyle = `rgb(${this.accent})`;
+    context.strokeStyle = `rgb(${this.marker})`;
     context.lineWidth = 3;
     context.strokeRect(left * CELL, top * CELL, width * CELL, height * CELL);
   }

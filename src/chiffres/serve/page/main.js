@@ -125,8 +125,8 @@ function showNetwork() {
   const digit = state.answer?.digits[state.digit];
   find("flow").hidden = !seen || !digit;
   find("lead").textContent = say(lead(seen));
-  const names = ["--map-low", "--map-high", "--accent"];
-  const [low, high, accent] = colours(document.body, ...names);
+  const names = ["--map-low", "--map-high", "--warm"];
+  const [low, high, marker] = colours(document.body, ...names);
   if (!seen || !digit) return inspector.show(null);
   const image = bytes(digit.image);
   paint(find("given"), (i) => image[i] / 255, 28, 28, [low, high]);
@@ -139,7 +139,7 @@ function showNetwork() {
     const [count, height, width] = maps.shape;
     find(name).querySelector(".size").textContent = `${count} × ${height} × ${width}`;
   }
-  inspector.show(seen.inspected, [low, high], accent);
+  inspector.show(seen.inspected, [low, high], marker);
 }
 
 function lead(seen) {

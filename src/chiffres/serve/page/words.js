@@ -36,11 +36,13 @@ export function say(key, values = {}) {
 }
 
 export function percent(share) {
-  const style = { style: "percent", maximumFractionDigits: share > 0.9995 || share < 0.0005 ? 0 : 1 };
-  return new Intl.NumberFormat(language, style).format(share);
+  const style = { style: "percent", maximumFractionDigits: 1 };
+  const shown = new Intl.NumberFormat(language, style).format(Math.min(share, 0.999));
+  return share > 0.999 ? `> ${shown}` : shown;
 }
 
 export function number(value, digits = 2) {
   const style = { minimumFractionDigits: digits, maximumFractionDigits: digits };
-  return new Intl.NumberFormat(language, style).format(Object.is(value, -0) ? 0 : value);
+  const shown = new Intl.NumberFormat(language, { ...style, signDisplay: "negative" }).format(value);
+  return shown.replace("-", "−");
 }
