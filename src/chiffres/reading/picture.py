@@ -86,11 +86,12 @@ def load(picture: AnyPicture) -> Picture:
 
 def _from_pillow(image: Image.Image) -> Picture:
     width, height = image.size
-    orientation = image.getexif().get(EXIF_ORIENTATION, 1)
     across, down = _reduced_size(width, height)
     # a JPEG is decoded at 1/2, 1/4 or 1/8, but not below this size; others ignore it
     image.draft(image.mode, (max(1, 3 * across // 4), max(1, 3 * down // 4)))
     picture = _reduced(_grey_or_rgb(image), width, height)
+    # asked once the pixels are there: Pillow itself turns a TIFF then, and forgets that it had to
+    orientation = image.getexif().get(EXIF_ORIENTATION, 1)
     if orientation not in TURNED:
         return picture
     pixels = np.ascontiguousarray(TURNED[orientation](picture.pixels))

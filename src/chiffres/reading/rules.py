@@ -23,6 +23,8 @@ RUN = 0.012
 """The pieces that a rule is found by, as a share of its direction's side of the picture."""
 SHORTEST = 9
 """The shortest such piece, in pixels; nor is it shorter than twice the width of strokes."""
+BRIDGED = 0.12
+"""Where a broad stroke crosses it, a rule has a gap, full of ink, as a share of the side."""
 WHOLE, WHOLE_UPRIGHT, PART = 0.9, 0.97, 0.3
 """A rule is this share of the side long, or the last where there are several parallel ones."""
 THIN, THINNER = 12, 25
@@ -96,6 +98,12 @@ def find_rules(ink: Pixels) -> tuple[list[Rule], list[Rule]]:
     )
 
 
+def _closed(runs: Pixels, reach: int) -> Pixels:
+    """Return the map of runs with gaps of up to twice the reach filled."""
+    kernel = np.ones((3, 2 * reach + 1), np.uint8)
+    return np.asarray(cv2.morphologyEx(runs, cv2.MORPH_CLOSE, kernel))
+
+
 def _opened(inked: Pixels, size: tuple[int, int]) -> Pixels:
     return np.asarray(cv2.morphologyEx(inked, cv2.MORPH_OPEN, np.ones(size, np.uint8)))
 
@@ -105,7 +113,7 @@ def _rules(runs: Pixels, ink: Pixels, run: int, whole: float) -> list[Rule]:
     side = runs.shape[1]
     if cv2.countNonZero(runs) < PART * side:
         return []
-    joined = cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((3, 2 * run + 1), np.uint8))
+    joined = _closed(runs, run) | (_closed(runs, round(BRIDGED / 2 * side)) & (ink >= FAINT))
     _, labels, stats = components(joined)
     long = np.flatnonzero(stats[1:, cv2.CC_STAT_WIDTH] >= PART * side) + 1
     if len(long) > MOST:
