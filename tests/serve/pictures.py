@@ -22,7 +22,7 @@ def arc(
 
 STROKES: dict[int, list[Stroke]] = {
     0: [arc(0.5, 0.5, 0.2, 0.3, -90, 270, 40)],
-    1: [[(0.38, 0.3), (0.54, 0.18), (0.54, 0.82)]],
+    1: [[(0.45, 0.27), (0.53, 0.18), (0.53, 0.82)]],
     2: [[*arc(0.5, 0.36, 0.19, 0.18, -170, 40), (0.32, 0.8), (0.72, 0.8)]],
     3: [arc(0.47, 0.34, 0.18, 0.16, -150, 90) + arc(0.47, 0.66, 0.21, 0.17, -90, 150)],
     4: [[(0.55, 0.18), (0.3, 0.58), (0.74, 0.58)], [(0.6, 0.4), (0.6, 0.84)]],
@@ -42,9 +42,14 @@ CROSSES: list[Stroke] = [
 
 
 def drawing(digit: int, side: int = 196) -> bytes:
-    """Return a drawing as the page sends it: a small PNG, black on white."""
+    """Return the drawing of a digit."""
+    return drawn(STROKES[digit], side)
+
+
+def drawn(strokes: list[Stroke], side: int = 196) -> bytes:
+    """Return strokes as the page sends them: a small PNG, black on white."""
     sheet = np.full((side, side), 255, np.uint8)
-    for stroke in STROKES[digit]:
+    for stroke in strokes:
         points = np.rint(8 * side * np.array(stroke)).astype(np.int32)
         cv2.polylines(sheet, [points], False, 0, round(0.055 * side), cv2.LINE_AA, 3)
     return encoded(sheet, "PNG")

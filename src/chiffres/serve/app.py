@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 import chiffres
 from chiffres.report.words import Words, languages
 from chiffres.serve import answers
-from chiffres.serve.bodies import FIELD, MULTIPART, RAW, Receiver, is_photo
+from chiffres.serve.bodies import FIELD, JSON, MULTIPART, RAW, Receiver, is_photo, media_type
 from chiffres.serve.docs import docs_page
 from chiffres.serve.guard import Guard, Metrics, problem_response
 from chiffres.serve.jobs import Job
@@ -85,7 +85,7 @@ _FORM = {"schema": {"type": "object", "properties": {FIELD: _BYTES["schema"]}, "
 PICTURE = _takes({MULTIPART: _FORM, RAW: _BYTES, "image/png": _BYTES, "image/jpeg": _BYTES})
 IMAGES = _takes(
     {
-        "application/json": {"schema": answers.Images.model_json_schema()},
+        JSON: {"schema": answers.Images.model_json_schema()},
         RAW: _BYTES,
     }
 )
@@ -180,7 +180,8 @@ def _add_readings(app: FastAPI, server: Server) -> None:
     @app.post("/v1/classify", **_documented(answers.Classified, IMAGES))
     async def classify(request: Request, model: ModelName = None) -> Response:
         """Return the probabilities of the ten digits for each image of 28×28."""
-        return await server.images(request, "classify", model, also="application/json")
+        document = media_type(request) == JSON
+        return await server.images(request, "classify", model, JSON, document=document)
 
     @app.post("/v1/explain", **_documented(answers.Explained, PICTURE))
     async def explain(

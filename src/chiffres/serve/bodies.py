@@ -15,6 +15,7 @@ from chiffres.serve.limits import Limits
 from chiffres.serve.problems import Busy, Malformed, TooLarge, TooSlow, WrongType
 
 MULTIPART, RAW = "multipart/form-data", "application/octet-stream"
+JSON = "application/json"
 FIELD = "picture"
 """The name of the part of a multipart body that the picture is in."""
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -58,7 +59,7 @@ class Body:
             Malformed: a form without a picture, or no form at all.
             TooSlow, TooLarge, WrongType, Busy: as for ``whole``.
         """
-        if _media_type(request) != MULTIPART:
+        if media_type(request) != MULTIPART:
             return await self.whole(request, also="image/")
         stream = self._stream(request)
         parser = InMemory(
@@ -76,7 +77,7 @@ class Body:
             raise Malformed(f"the form has no file in a part named {FIELD!r}")
         return await part.read()
 
-    async def whole(self, request: Request, also: str = "application/json") -> bytes:
+    async def whole(self, request: Request, also: str) -> bytes:
         """Return the whole body.
 
         Args:
@@ -89,7 +90,7 @@ class Body:
             WrongType: it is of another type.
             Busy: too much is being received at once.
         """
-        kind = _media_type(request)
+        kind = media_type(request)
         if kind and kind != RAW and not kind.startswith(also):
             raise WrongType(f"{kind}: expected {also}{'*' if also.endswith('/') else ''} or {RAW}")
         chunks = []
@@ -138,7 +139,8 @@ def is_photo(picture: bytes) -> bool:
     return bool(max(width, height) > DRAWING_SIDE)
 
 
-def _media_type(request: Request) -> str:
+def media_type(request: Request) -> str:
+    """Return what type a body is said to be, in small letters; empty where that is not said."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 

@@ -19,7 +19,7 @@ from chiffres.data.image import open_image
 from chiffres.errors import ImageError
 from chiffres.reading import Reader
 from chiffres.reading.lattice import Found
-from chiffres.reading.page import Page
+from chiffres.reading.page import Page, read_page
 from chiffres.reading.picture import Picture, load
 from chiffres.serve.anatomy import Anatomy
 from chiffres.serve.answers import Images
@@ -83,9 +83,9 @@ class Desk:
         reader, picture = self._readers[model], self._picture(body)
         return reader.reading(picture, reader.page(picture)).json()
 
-    def classify(self, model: str, body: bytes) -> dict[str, Any]:
-        """Return the probabilities of images: JSON, or n times 784 bytes."""
-        images = self._images(body)
+    def classify(self, model: str, body: bytes, document: int = False) -> dict[str, Any]:
+        """Return the probabilities of images: a JSON ``document``, or n times 784 bytes."""
+        images = _from_json(body) if document else self._from_bytes(body)
         probabilities = self._readers[model].classify(images)
         return {"schema": 1, "model": model, "probabilities": np.round(probabilities, 6).tolist()}
 
@@ -95,17 +95,17 @@ class Desk:
         """Return the reading of a picture, with what the network was given and what it saw."""
         reader, picture = self._readers[model], self._picture(body)
         page = reader.page(picture)
-        found = _shown(page, reader.reject_below)
-        seen = None
+        reading = reader.reading(picture, page)
+        read, found, seen = bool(reading.text), _shown(page, reader), None
         if found:
             image = found[min(digit, len(found) - 1)].image
             seen = self._anatomies[model].look(image, inspected)
         return {
             "schema": 1,
             "model": model,
-            "picture": reader.reading(picture, page).json(),
+            "picture": reading.json(),
             "size": [picture.width, picture.height],
-            "digits": [_seen_digit(each, picture, reader.reject_below) for each in found],
+            "digits": [_seen_digit(each, picture, reader, read) for each in found],
             "seen": seen,
         }
 
@@ -128,48 +128,54 @@ class Desk:
         except ImageError as error:
             raise Unreadable(str(error)) from error
 
-    def _images(self, body: bytes) -> npt.NDArray[np.uint8]:
-        """Return the images in a body, ``(n, 28, 28)``; JSON begins with a brace."""
-        if body.lstrip()[:1] == b"{":
-            try:
-                return np.array(Images.model_validate_json(body).images, np.uint8)
-            except ValidationError as error:
-                first = error.errors(include_url=False, include_input=False)[0]
-                where = ".".join(map(str, first["loc"]))
-                raise Unreadable(f"{where or 'the body'}: {first['msg']}") from error
+    def _from_bytes(self, body: bytes) -> npt.NDArray[np.uint8]:
+        """Return the images in a body, ``(n, 28, 28)``, row after row."""
         count, rest = divmod(len(body), PIXELS)
         if rest or not count:
             raise Unreadable(
-                f"{len(body):,} bytes; expected JSON, or {PIXELS} bytes for each 28×28 image"
+                f"{len(body):,} bytes; expected {PIXELS} for each 28×28 image, or JSON that is "
+                "announced as application/json"
             )
         if count > self._limits.batch:
             raise TooLarge(f"{count:,} images; at most {self._limits.batch} go in one call")
         return _as_images(body)
 
 
+def _from_json(body: bytes) -> npt.NDArray[np.uint8]:
+    """Return the images in a JSON document, ``(n, 28, 28)``."""
+    try:
+        return np.array(Images.model_validate_json(body).images, np.uint8)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Unreadable(f"{where or 'the body'}: {first['msg']}") from error
+
+
 def _as_images(body: bytes) -> npt.NDArray[np.uint8]:
     return np.frombuffer(body, np.uint8).reshape(-1, SIDE, SIDE)
 
 
-def _shown(page: Page, reject_below: float) -> list[Found]:
+def _shown(page: Page, reader: Reader) -> list[Found]:
     """Return the digits of a reading; where nothing was read, the largest that was rejected."""
-    lines = [line for line in page.lines if any(_sure(each, reject_below) for each in line)]
+    lines = [line for line in page.lines if any(_sure(each, reader) for each in line)]
     if lines:
         return [found for line in lines for found in line]
-    rejected = [found for line in page.lines for found in line]
+    everything = read_page(page.ink, reader.classify)
+    rejected = [found for line in everything.lines for found in line]
     return sorted(rejected, key=lambda found: found.piece.width * found.piece.height)[-1:]
 
 
-def _sure(found: Found, reject_below: float) -> bool:
-    return found.confidence >= reject_below
+def _sure(found: Found, reader: Reader) -> bool:
+    return found.confidence >= reader.reject_below
 
 
-def _seen_digit(found: Found, picture: Picture, reject_below: float) -> dict[str, Any]:
+def _seen_digit(found: Found, picture: Picture, reader: Reader, read: bool) -> dict[str, Any]:
+    """Return a digit; where nothing was ``read``, none is taken for one, however sure it looks."""
     across, down = picture.scale
     left, right = (round(edge * across) for edge in (found.piece.left, found.piece.right))
     top, bottom = (round(edge * down) for edge in (found.piece.top, found.piece.bottom))
     return {
-        "value": found.digit if _sure(found, reject_below) else None,
+        "value": found.digit if read and _sure(found, reader) else None,
         "confidence": round(found.confidence, 6),
         "box": [left, top, max(1, right - left), max(1, bottom - top)],
         "image": base64.b64encode(found.image.tobytes()).decode(),
