@@ -29,7 +29,7 @@ def convolutional() -> bytes:
         helper.make_node("Flatten", ["pooled"], ["features"]),
     ]
     constants = {
-        "scale": np.float32([1 / 255]),
+        "scale": np.array([1 / 255], np.float32),
         "kernels": kernels,
         "biases": biases,
         "dense": rng.normal(0, 0.05, (MAPS * 13 * 13, 10)).astype("f4"),

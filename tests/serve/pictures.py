@@ -59,7 +59,7 @@ def photo(digits: str = "2345", width: int = 1200, height: int = 700) -> bytes:
     """Return a photo of digits in a row, in uneven light and with noise, as a JPEG."""
     down, across = np.mgrid[:height, :width]
     light = 1 - 0.25 * (across / width) * (down / height)
-    sheet = np.multiply.outer(light, np.float64([226, 222, 214]))
+    sheet = np.multiply.outer(light, np.array([226.0, 222.0, 214.0]))
     step = (width - 120) / len(digits)
     for place, digit in enumerate(digits):
         for stroke in STROKES[int(digit)]:

@@ -103,6 +103,15 @@ def test_what_takes_too_long_is_given_up_and_what_was_accepted_is_finished() -> 
         asyncio.run(hasty.run(DRAWING, photo=False))
 
 
+def test_what_waited_too_long_is_turned_away_and_costs_no_worker() -> None:
+    pool = Pool(MODELS, 1, Limits(waiting_seconds=0))
+    (pid,) = pool.pids
+    with pytest.raises(Busy, match="not begun within 0 seconds"):
+        asyncio.run(pool.run(DRAWING, photo=False))
+    assert (pool.pids, pool.restarts) == ([pid], 0)
+    pool.close()
+
+
 def test_a_damaged_model_is_said_at_the_start() -> None:
     with pytest.raises(ModelFileError, match="the model: damaged"):
         Pool({"bad": MODELS["small"][:1000]}, 1)

@@ -34,7 +34,7 @@ def serve(
         ),
     ] = None,
     timeout: Annotated[
-        float, typer.Option(min=0.1, metavar="SECONDS", help="For an answer, from request on.")
+        float, typer.Option(min=0.1, metavar="SECONDS", help="That reading one picture may take.")
     ] = 10.0,
 ) -> None:
     """Open a page to draw digits on, and an API that reads them; Ctrl-C ends it.

@@ -18,10 +18,11 @@ class Limits:
         batch: images in one call of ``/v1/classify``.
         parts: of a multipart body.
         receive_seconds: for a request to arrive, its head and then its body.
-        answer_seconds: from the whole request to its answer.
+        answer_seconds: that a worker may spend on one request; it is replaced if it takes longer.
         connections: open at once.
         waiting_drawings: how many drawings and batches may wait for a worker.
         waiting_photos: how many photos may.
+        waiting_seconds: for how long.
     """
 
     upload_bytes: int = 16 * MIB
@@ -34,3 +35,9 @@ class Limits:
     connections: int = 256
     waiting_drawings: int = 64
     waiting_photos: int = 8
+    waiting_seconds: float = 5.0
+
+    @property
+    def longest(self) -> float:
+        """How many seconds a request may take, from its first byte to its answer."""
+        return 2 * self.receive_seconds + self.waiting_seconds + self.answer_seconds

@@ -35,7 +35,7 @@ class Ticket:
 
     job: Job
     photo: bool
-    deadline: float
+    accepted: float
     answer: Future[bytes] = field(default_factory=Future)
     tries: int = 0
 
@@ -106,8 +106,8 @@ class Pool:
         """Return the answer to a job.
 
         Raises:
-            Busy: there is no room for it.
-            TookTooLong: it was not done in time.
+            Busy: there is no room for it, or no worker came to it.
+            TookTooLong: a worker did not manage it in time.
             Problem: what is wrong with it.
         """
         return await asyncio.wrap_future(self._accepted(job, photo).answer)
@@ -118,7 +118,7 @@ class Pool:
             if photo
             else (self._drawings, self._limits.waiting_drawings, "drawings")
         )
-        ticket = Ticket(job, photo, time.monotonic() + self._limits.answer_seconds)
+        ticket = Ticket(job, photo, time.monotonic())
         with self._changed:
             if self._closing:
                 raise Busy("the server is shutting down")
@@ -181,15 +181,13 @@ class Pool:
 
     def _outcome(self, place: int, ticket: Ticket) -> bytes | Problem | None:
         """Return a worker's answer, or None where the job is to be done once more."""
-        left = ticket.deadline - time.monotonic()
+        if time.monotonic() - ticket.accepted > self._limits.waiting_seconds:
+            return Busy(f"not begun within {self._limits.waiting_seconds:g} seconds; try again")
         ticket.tries += 1
         try:
-            if left <= 0:
-                raise TimeoutError
-            return self._workers[place].ask(ticket.job, left)
+            return self._workers[place].ask(ticket.job, self._limits.answer_seconds)
         except TimeoutError:
-            if left > 0:
-                self._replace(place)
+            self._replace(place)
             return TookTooLong(f"no answer within {self._limits.answer_seconds:g} seconds")
         except WorkerDiedError:
             self._replace(place)

@@ -138,7 +138,7 @@ def serve(
                 server_header=False,
                 proxy_headers=False,
                 timeout_keep_alive=KEEP_ALIVE,
-                timeout_graceful_shutdown=round(limits.receive_seconds + limits.answer_seconds),
+                timeout_graceful_shutdown=round(limits.longest),
             )
             announce(_address(listener))
             Server(config).run(sockets=[listener])
