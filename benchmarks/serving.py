@@ -199,6 +199,13 @@ def memory(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
+def processor_seconds(pid: int) -> float:
+    """Return the seconds that a server and its workers have computed, on whichever cores."""
+    stats = [Path(f"/proc/{each}/stat").read_text() for each in (pid, *children(pid))]
+    ticks = sum(sum(map(int, stat.rpartition(")")[2].split()[11:13])) for stat in stats)
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def kill_a_worker(pid: int) -> None:
     """Kill the last process that the server started."""
     os.kill(max(children(pid)), signal.SIGKILL)
@@ -224,8 +231,11 @@ def main() -> None:
         bounds = (chosen.clients, chosen.seconds)
         asyncio.run(closed(port, mix, chosen.clients, 3, lambda: None))  # warms up
         results["mib_before"] = round(memory(pid))
+        before = processor_seconds(pid)
         load = asyncio.run(closed(port, drawings, *bounds, lambda: None))
         results["drawings"] = load.json()
+        computed = 1000 * (processor_seconds(pid) - before) / load.statuses.total()
+        results["drawings"]["processor_ms_per_reading"] = round(computed, 2)
         load = asyncio.run(closed(port, mix, *bounds, lambda: kill_a_worker(pid)))
         results["mix_with_a_worker_killed"] = load.json()
         load = asyncio.run(paced(port, mix, *bounds, SHARE * load.rate))
