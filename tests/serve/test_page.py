@@ -13,7 +13,7 @@ from chiffres.report.words import Words
 from tests.serve.pictures import CROSSES, STROKES, Stroke, photo
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, FilePayload, Page
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 FRENCH, ENGLISH = Words("fr").sentence, Words("en").sentence
@@ -148,8 +148,8 @@ def test_models_are_switched_with_the_same_drawing(page: Page) -> None:
 
 
 def test_a_photo_is_read_with_boxes_over_it(page: Page) -> None:
-    file = {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": photo()}
-    page.set_input_files("#file", files=[file])  # type: ignore[list-item]
+    file: FilePayload = {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": photo()}
+    page.set_input_files("#file", files=[file])
     expect_said(page, "2345")
     boxes = page.locator("#boxes button")
     assert [boxes.nth(i).inner_text() for i in range(4)] == list("2345")
@@ -164,8 +164,8 @@ def test_a_photo_is_read_with_boxes_over_it(page: Page) -> None:
 
 
 def test_a_file_that_is_no_image_is_said_to_be_none(page: Page) -> None:
-    file = {"name": "a.png", "mimeType": "image/png", "buffer": b"no image"}
-    page.set_input_files("#file", files=[file])  # type: ignore[list-item]
+    file: FilePayload = {"name": "a.png", "mimeType": "image/png", "buffer": b"no image"}
+    page.set_input_files("#file", files=[file])
     page.wait_for_selector("#problem:not([hidden])")
     assert page.inner_text("#problem") == FRENCH("serve_not_an_image")
 

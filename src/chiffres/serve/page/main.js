@@ -125,7 +125,7 @@ function showNetwork() {
   const digit = state.answer?.digits[state.digit];
   find("flow").hidden = !seen || !digit;
   find("lead").textContent = say(lead(seen));
-  const names = ["--map-low", "--map-high", "--warm"];
+  const names = ["--map-low", "--map-high", "--marker"];
   const [low, high, marker] = colours(document.body, ...names);
   if (!seen || !digit) return inspector.show(null);
   const image = bytes(digit.image);
