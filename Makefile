@@ -13,6 +13,9 @@ test-backends:  ## the tests that run on every backend, on TensorFlow and on JAX
 bench: .venv  ## time training beside Torch alone and Keras on Torch, TensorFlow and JAX
 	scripts/bench --data $(DATA)
 
+embedded: .venv  ## exported networks on emulated microcontrollers (MODELS="runs/…" for a table of yours)
+	scripts/embedded $(MODELS)
+
 weights: .venv  ## train the models that come with Chiffres, on the whole of MNIST, and judge them
 	scripts/weights
 
@@ -28,4 +31,4 @@ clean:  ## remove what the targets above made; runs/ stays
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
 
-.PHONY: lab test test-backends bench weights build clean help
+.PHONY: lab test test-backends bench embedded weights build clean help

@@ -4,7 +4,8 @@
 digits in every format that Pillow writes are damaged by chance: bits, bytes and numbers changed,
 parts left out, doubled, exchanged with those of another file, the end cut off. A process of its own
 reads them. What counts as broken: any exception but ImageError, an ImageError of more than one
-line, a signal, more than 20 s or 2 GB for one file. Such a file is kept in ``--out``.
+line, a signal (SIGPROF: it took 20 s of the processor's time), more than 2 GB of memory. Such a
+file is kept in ``--out``.
 
 Printed: how many files were read and refused, and one line for each that broke something.
 """
@@ -15,6 +16,7 @@ import argparse
 import io
 import multiprocessing
 import resource
+import signal
 import time
 import warnings
 from collections import Counter
@@ -32,7 +34,9 @@ from chiffres.reading import Reader
 from chiffres.reading.picture import MOST_PIXELS
 
 LONGEST, MOST_MEMORY = 20, 2 * 10**9
-"""Seconds, and bytes beyond those of an idle reader, that one file may take."""
+"""Seconds of the processor, and bytes beyond those of an idle reader, that one file may take."""
+STUCK = 600
+"""Seconds after which a process that does not even compute is given up."""
 LARGEST = 200
 """The longer side of the pictures that are damaged, in pixels: more bytes of them are headers."""
 NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
@@ -97,7 +101,12 @@ def read_all(connection: Connection) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (used + MOST_MEMORY, used + MOST_MEMORY))
     connection.send("ready")
     while True:
-        connection.send(_verdict(reader, connection.recv_bytes()))
+        try:
+            content = connection.recv_bytes()
+        except EOFError:
+            return
+        signal.setitimer(signal.ITIMER_PROF, LONGEST)  # its signal ends the process
+        connection.send(_verdict(reader, content))
 
 
 def _verdict(reader: Reader, content: bytes) -> str:
@@ -129,12 +138,13 @@ class Child:
         """Return what came of a file."""
         try:
             self.connection.send_bytes(content)
-            if self.connection.poll(LONGEST):
+            if self.connection.poll(STUCK):
                 return str(self.connection.recv())
-            verdict = f"more than {LONGEST} s"
+            verdict = f"stuck for {STUCK} s"
         except (EOFError, OSError):
             self.process.join()
-            verdict = f"the process ended: {self.process.exitcode}"
+            code = self.process.exitcode or 0
+            verdict = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         self.process.kill()
         self.process.join()
         self.start()
