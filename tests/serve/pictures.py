@@ -13,7 +13,7 @@ Stroke = list[tuple[float, float]]
 
 
 def arc(
-    x: float, y: float, across: float, down: float, first: float, last: float, points: int = 24
+    x: float, y: float, across: float, down: float, first: float, last: float, points: int = 12
 ) -> Stroke:
     """Return points on an ellipse, from one angle to another, in degrees."""
     angles = [math.radians(first + (last - first) * i / points) for i in range(points + 1)]
@@ -21,16 +21,16 @@ def arc(
 
 
 STROKES: dict[int, list[Stroke]] = {
-    0: [arc(0.5, 0.5, 0.2, 0.3, -90, 270, 40)],
+    0: [arc(0.5, 0.5, 0.2, 0.3, -90, 270, 20)],
     1: [[(0.45, 0.27), (0.53, 0.18), (0.53, 0.82)]],
     2: [[*arc(0.5, 0.36, 0.19, 0.18, -170, 40), (0.32, 0.8), (0.72, 0.8)]],
     3: [arc(0.47, 0.34, 0.18, 0.16, -150, 90) + arc(0.47, 0.66, 0.21, 0.17, -90, 150)],
     4: [[(0.55, 0.18), (0.3, 0.58), (0.74, 0.58)], [(0.6, 0.4), (0.6, 0.84)]],
     5: [[(0.68, 0.2), (0.38, 0.2), (0.36, 0.46), *arc(0.48, 0.62, 0.2, 0.19, -130, 140)]],
-    6: [[(0.62, 0.18), *arc(0.52, 0.62, 0.2, 0.2, -150, 210, 36)]],
+    6: [[(0.62, 0.18), *arc(0.52, 0.62, 0.2, 0.2, -150, 210, 18)]],
     7: [[(0.3, 0.22), (0.7, 0.22), (0.45, 0.82)]],
-    8: [arc(0.5, 0.34, 0.15, 0.15, 90, 450, 36) + arc(0.5, 0.66, 0.18, 0.17, -90, 270, 36)],
-    9: [[*arc(0.5, 0.36, 0.17, 0.17, 0, 360, 36), (0.67, 0.36), (0.63, 0.82)]],
+    8: [arc(0.5, 0.34, 0.15, 0.15, 90, 450, 16) + arc(0.5, 0.66, 0.18, 0.17, -90, 270, 16)],
+    9: [[*arc(0.5, 0.36, 0.17, 0.17, 0, 360, 16), (0.67, 0.36), (0.63, 0.82)]],
 }
 """Each digit in strokes of the pen; points from 0 to 1, from the left and from the top."""
 CROSSES: list[Stroke] = [

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from chiffres.errors import ModelFileError, UsageError
+from chiffres.errors import ModelFileError
 from chiffres.serve.models import served_models
+from tests.serve import networks
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 WITHOUT = """
@@ -44,21 +45,23 @@ def test_a_port_that_is_taken_is_said() -> None:
 
 
 def test_a_model_that_is_missing_is_said_and_a_host_for_others_warned_of() -> None:
-    run = chiffres("--model", "no-such-run", "--host", "0.0.0.0")
+    run = chiffres("--model", "no-such.onnx", "--host", "0.0.0.0")
     assert run.returncode == 2
     assert "warning: whoever reaches 0.0.0.0" in run.stderr
-    assert "no-such-run: no such" in run.stderr
+    assert "no-such.onnx: no such file" in run.stderr
     assert "Traceback" not in run.stderr
 
 
 def test_a_keras_model_is_converted_in_a_process_of_its_own(tmp_path: Path) -> None:
-    path = str(FIXTURES / "keras3-dense.h5")
-    names = [model.name for model in served_models([path, path])]
-    assert names[0] == "reader"
-    assert names[-2:] == ["keras3-dense", "keras3-dense-2"]
+    own = tmp_path / "keras3-dense.onnx"
+    own.write_bytes(networks.dense())
+    models = served_models([str(FIXTURES / "keras3-dense.h5"), str(own)])
+    assert [model.name for model in models if not model.shipped] == [
+        "keras3-dense",
+        "keras3-dense-2",
+    ]
+    assert models[0].name == "reader"
     damaged = tmp_path / "model.h5"
     damaged.write_bytes(b"no HDF5")
     with pytest.raises(ModelFileError, match=r"model\.h5"):
         served_models([str(damaged)])
-    with pytest.raises(UsageError, match="no such file"):
-        served_models(["missing.onnx"])

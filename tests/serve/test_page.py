@@ -71,7 +71,7 @@ def draw(page: Page, strokes: list[Stroke]) -> None:
         ]
         page.mouse.move(*points[0])
         page.mouse.down()
-        for point in [*points[2:-1:2], points[-1]]:
+        for point in points[1:]:
             page.mouse.move(*point)
         page.mouse.up()
 
