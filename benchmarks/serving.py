@@ -2,8 +2,9 @@
 
 ``python benchmarks/serving.py [--seconds 60] [--clients 32] [--workers 2] [--json OUT]``. Three
 loads, from connections that stay open: drawings alone; a mix of drawings and photos, while one
-worker is killed; and the same mix, sent at 80 % of the rate that the second load reached. Server
-and clients share the machine, so that what the clients need is missing from the server.
+worker is killed; and the same mix, sent at 80 % of the rate that the second load reached. Then what
+has to be refused, bombs and the like. Server and clients share the machine, so that what the clients
+need is missing from the server.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ DRAWINGS_PER_PHOTO = 15
 MOST_REQUESTS = 50_000
 """No load sends more."""
 SHARE = 0.8
+ROUNDS = 20
+"""How often everything hostile is sent."""
 SIZES = ((640, 480), (1024, 768), (1600, 1200))
 """Of the photos, in pixels; the page sends none that are longer than 1600."""
 
@@ -172,6 +175,46 @@ async def paced(
     return load
 
 
+def hostile() -> Iterator[bytes]:
+    """Yield requests that have to be refused: bombs, ends cut off, wrong types, too many parts."""
+    whole = drawing(8)
+    huge = (60_000).to_bytes(4, "big") * 2
+    crowd = b"".join(
+        b'--x\r\nContent-Disposition: form-data; name="picture"; filename="a"\r\n\r\nx\r\n'
+        for _ in range(10_000)
+    )
+    for kind, body in (
+        ("image/png", whole[:16] + huge + whole[24:]),
+        ("image/png", whole[: len(whole) // 2]),
+        ("image/jpeg", photo("12345678", 1600, 1200)[:50_000]),
+        ("text/html", whole),
+        ("image/png", bytes(15 * 2**20)),
+        ("image/png", bytes(100 * 10**6)),
+        ("multipart/form-data; boundary=x", crowd + b"--x--\r\n"),
+    ):
+        head = (
+            "POST /v1/read HTTP/1.1\r\nHost: benchmark\r\nConnection: close\r\n"
+            f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        yield head.encode() + body
+
+
+async def attack(port: int, rounds: int) -> Load:
+    """Send all hostile requests at once, each on a connection of its own, a few times over."""
+    load, refused = Load(), list(hostile())
+    for _ in range(rounds):
+        connections = [await asyncio.open_connection("127.0.0.1", port) for _ in refused]
+        await asyncio.gather(
+            *(
+                asked(*each, request, load)
+                for each, request in zip(connections, refused, strict=True)
+            )
+        )
+        for _, writer in connections:
+            writer.transport.abort()
+    return load
+
+
 @contextmanager
 def serving(workers: int) -> Iterator[tuple[int, int]]:
     """Run a server; yield its port and its process's number."""
@@ -241,6 +284,9 @@ def main() -> None:
         load = asyncio.run(paced(port, mix, *bounds, SHARE * load.rate))
         results["mix_at_80_percent"] = load.json()
         results["mib_after"] = round(memory(pid))
+        statuses = asyncio.run(attack(port, ROUNDS)).statuses
+        results["hostile"] = {str(status): count for status, count in sorted(statuses.items())}
+        results["mib_after_hostile"] = round(memory(pid))
     text = json.dumps(results, indent=2)
     print(text)
     if chosen.json:

@@ -12,6 +12,7 @@ import pytest
 from chiffres.errors import ModelFileError
 from chiffres.serve.models import served_models
 from tests.serve import networks
+from tests.test_layers import FRAMEWORKS
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 WITHOUT = """
@@ -34,6 +35,12 @@ def test_a_missing_extra_is_named() -> None:
     assert run.returncode == 2
     assert "pip install 'chiffres[serve]'" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_no_training_framework_is_loaded_to_serve() -> None:
+    code = "import sys, chiffres.serve.server; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert FRAMEWORKS.isdisjoint(run.stdout.split())
 
 
 def test_a_port_that_is_taken_is_said() -> None:

@@ -69,6 +69,23 @@ def test_drawings_go_before_photos(pool: Pool) -> None:
     assert order[-1]  # the second photo came before the drawings, and was read after them
 
 
+def test_photos_leave_a_worker_to_drawings() -> None:
+    pool = Pool(MODELS, 2)
+    order = []
+
+    async def ask(job: Job, photo: bool) -> None:
+        await pool.run(job, photo=photo)
+        order.append(photo)
+
+    async def all_of_them() -> None:
+        jobs = [(PHOTO, True), (PHOTO, True), (DRAWING, False)]
+        await asyncio.gather(*(ask(*job) for job in jobs))
+
+    asyncio.run(all_of_them())
+    assert order == [False, True, True]
+    pool.close()
+
+
 def test_a_killed_worker_comes_back_and_nothing_is_lost(pool: Pool) -> None:
     (before,) = pool.pids
 
