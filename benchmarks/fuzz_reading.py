@@ -4,7 +4,7 @@
 digits in every format that Pillow writes are damaged by chance: bits, bytes and numbers changed,
 parts left out, doubled, exchanged with those of another file, the end cut off. A process of its own
 reads them. What counts as broken: any exception but ImageError, an ImageError of more than one
-line, a signal (SIGPROF after 20 s of the processor's time), more than 2 GB for one file. Such a
+line, a signal (SIGPROF: it took 20 s of the processor's time), more than 2 GB of memory. Such a
 file is kept in ``--out``.
 
 Printed: how many files were read and refused, and one line for each that broke something.
@@ -101,7 +101,10 @@ def read_all(connection: Connection) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (used + MOST_MEMORY, used + MOST_MEMORY))
     connection.send("ready")
     while True:
-        content = connection.recv_bytes()
+        try:
+            content = connection.recv_bytes()
+        except EOFError:
+            return
         signal.setitimer(signal.ITIMER_PROF, LONGEST)  # its signal ends the process
         connection.send(_verdict(reader, content))
 

@@ -27,6 +27,7 @@ COMMANDS = [
     ["calibrate"],
     ["predict"],
     ["export"],
+    ["serve"],
     ["data"],
     ["data", "list"],
     ["data", "show"],

@@ -27,8 +27,15 @@ STICK_PEN, PEN = 1.9, 3.5
 or broader than that of the others."""
 STICK_HEIGHT = (0.5, 2.0)
 """How high a 1 is compared with the others."""
+STICK_WIDTH = 0.35
+"""A 1 that is wider, as a share of its height, is no mere bar: it has a flag or a base."""
 THICKEST_STICK = 0.3
 """The width of its pen, as a share of its height."""
+FAINTEST_STICK = 15.0
+"""The contrast of a 1, in grey levels of 255, where there are no other digits."""
+OFF_CENTRE = 0.2
+"""What touches the edge and has its middle so far from that of the picture, as a share of its
+sides, is what is around the writing."""
 LEAST_HEIGHT = 0.35
 """How high another digit is, at least."""
 ABOVE_NOISE = 7.0
@@ -41,8 +48,14 @@ DIGITS_IN_WORD, DIGITS_IN_LINE, DIGITS_ON_PAGE = 0.49, 0.6, 0.65
 On pages of printed text it is 0.4, on one in twenty above 0.63: many a letter is a digit, too."""
 LONG_LINE, FULL_PAGE = 5, 8
 """How many finds make a long line, and a full page."""
-CUT_IN_DIGITS = 0.5
-"""A piece that can be cut in digits counts so much: letters can, too."""
+ALL_CUT = 0.9
+"""A piece that can be cut in digits counts so much, by the square of their share: a part of a
+letter is often a digit, all of them seldom."""
+BARS, BARS_CUT = (1, 7), 0.4
+"""Digits that the strokes of a V, an N or a T are taken for; a piece cut in nothing else counts so
+much."""
+AMONG_SURE = 0.5
+"""In a line of which this share is sure, what is likely is read, too."""
 LONG_NUMBER, VERY_LONG_NUMBER = 3, 5
 """A word of so many digits, all read, is a number even on a page, and in a line, of text."""
 ALONE = 0.85
@@ -99,15 +112,43 @@ def digits_only(page: Page, accept: Accept) -> list[list[Found]]:
     return kept
 
 
+def sole_digit(page: Page, likely: Accept) -> Found | None:
+    """Return the one find on a page, where there is no other of its size and it is likely a digit.
+
+    A straight bit is no digit for that: it has to be sure.
+    """
+    finds = [found for line in page.lines for found in line]
+    finds = [found for found in finds if found.strength >= ABOVE_NOISE * page.ink.noise]
+    if not finds:
+        return None
+    largest, *others = sorted(finds, key=lambda found: -found.piece.height * found.strength)
+    piece = largest.piece
+    bar = largest.digit == STICK and piece.width < STICK_WIDTH * piece.height
+    small = all(found.piece.height < SMALL * piece.height for found in others)
+    return largest if small and not bar and likely(largest) else None
+
+
+def mark_read(lines: Sequence[Sequence[Found]], accept: Accept, likely: Accept) -> None:
+    """Mark what is read: what is sure, and in lines of which most is, what is likely."""
+    for line in lines:
+        sure = float(np.mean([*map(accept, line)])) >= AMONG_SURE
+        for found in line:
+            found.read = accept(found) or (sure and likely(found))
+
+
 def _touches_edge(shape: tuple[int, ...], found: Found) -> bool:
-    piece = found.piece
-    return min(piece.left, piece.top) <= 0 or piece.bottom >= shape[0] or piece.right >= shape[1]
+    """Whether a find touches the edge of the picture and is not what the picture is of."""
+    (height, width), piece = shape, found.piece
+    touches = min(piece.left, piece.top) <= 0 or piece.bottom >= height or piece.right >= width
+    across, down = (piece.left + piece.right) / (2 * width), (piece.top + piece.bottom) / 2 / height
+    return touches and max(abs(across - 0.5), abs(down - 0.5)) > OFF_CENTRE
 
 
 def usual_digit(accepted: Sequence[Found], at_edge: Callable[[Found], bool]) -> Usual | None:
     """Return what digits are like on this page: those that are no 1 where there are any."""
-    inner = [found for found in accepted if not at_edge(found)] or list(accepted)
-    sure = [found for found in inner if found.digit != STICK]
+    inner = [found for found in accepted if not at_edge(found)]
+    sure = [found for found in inner or accepted if found.digit != STICK]
+    inner = [found for found in inner if found.strength >= FAINTEST_STICK]
     if not sure and inner:
         strongest = max(found.strength * found.piece.height for found in inner)
         sure = [found for found in inner if found.strength * found.piece.height > 0.6 * strongest]
@@ -168,18 +209,21 @@ def _enough(line: Sequence[Found]) -> float:
 
 
 def _share(line: Sequence[Found], accept: Accept) -> float:
-    """Return which share of the pieces on a line are digits; one cut in digits counts as half."""
+    """Return which share of the pieces on a line are digits; one cut in digits counts for less."""
     scores = _scores(line, accept)
     return sum(scores) / max(1, len(scores))
 
 
 def _scores(line: Sequence[Found], accept: Accept) -> list[float]:
-    """Return 1 for each piece that is a digit, ``CUT_IN_DIGITS`` for one cut in digits, else 0."""
+    """Return 1 for each piece that is a digit, ``ALL_CUT`` for one cut in digits, else less."""
     scores = []
     for _, parts in itertools.groupby(line, key=lambda found: found.cut_from or id(found)):
         found = list(parts)
         digits = float(np.mean([*map(accept, found)]))
-        scores.append(digits * (CUT_IN_DIGITS if found[0].cut_from else 1.0))
+        if found[0].cut_from:
+            bars = all(each.digit in BARS for each in found if accept(each))
+            digits = (BARS_CUT if bars else ALL_CUT) * digits**2
+        scores.append(digits)
     return scores
 
 

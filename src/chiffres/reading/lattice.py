@@ -57,6 +57,7 @@ class Found:
         strength: the mean contrast of its ink, 0 to 255.
         pen: the width of its strokes, in pixels of the sheet.
         cut_from: the number of the piece that it was cut from, 0 for whole pieces.
+        read: whether it is read as its likeliest digit, all that is around it considered.
     """
 
     piece: Piece
@@ -65,6 +66,7 @@ class Found:
     strength: float
     pen: float
     cut_from: int = 0
+    read: bool = False
 
     @property
     def confidence(self) -> float:

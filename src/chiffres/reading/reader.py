@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from chiffres.data.dataset import SIDE
 from chiffres.errors import UsageError
-from chiffres.reading.context import digits_only
+from chiffres.reading.context import digits_only, mark_read, sole_digit
 from chiffres.reading.ink import Floats, Ink, find_ink, frame_is_light, to_shades
 from chiffres.reading.lattice import Found
 from chiffres.reading.network import Network, model_bytes
@@ -20,6 +20,8 @@ from chiffres.reading.picture import AnyPicture, Picture, load
 from chiffres.reading.result import ReadDigit, Reading
 from chiffres.reading.segment import Piece
 
+LIKELY = 0.5
+"""The confidence of a digit that is read for what is around it: sure digits, or nothing at all."""
 LEAST_LIKELY = 0.001
 """Less likely alternatives are not listed."""
 
@@ -28,7 +30,9 @@ class Reader:
     """Reads the digits in pictures; any number of threads may use one at once.
 
     Attributes:
-        reject_below: the confidence, 0 to 1, below which a digit is rejected.
+        reject_below: the confidence, 0 to 1, below which a digit is not sure.
+        likely: the confidence below which it is rejected even among sure ones, or where it is all
+            that there is.
     """
 
     def __init__(
@@ -43,7 +47,9 @@ class Reader:
             model: by default the one that comes with Chiffres; else a run folder, a ``.keras`` or
                 an ``.h5`` file (which need the extra ``train``), or the path or the bytes of an
                 ONNX file from ``(n, 28, 28)`` uint8 to ``(n, 10)`` float32.
-            reject_below: by default what the model's file says, else 0.96.
+            reject_below: the confidence below which every digit is rejected. By default a digit is
+                sure from what the model's file says on, else 0.96, and is read from 0.5 on where
+                the digits beside it are sure, or nothing else is in the picture.
             threads: how many the classifier computes on; 0 = as many as there are cores.
 
         Raises:
@@ -55,6 +61,7 @@ class Reader:
             raise UsageError(f"reject_below = {reject_below}: expected a confidence, 0 to 1")
         self._network = Network(*model_bytes(model), threads=threads)
         self.reject_below = self._network.threshold if reject_below is None else reject_below
+        self.likely = min(LIKELY, self.reject_below) if reject_below is None else reject_below
 
     def read(self, picture: AnyPicture) -> Reading:
         """Read the digits in a picture.
@@ -77,7 +84,12 @@ class Reader:
         pages = []
         for ink in find_ink(picture.pixels):
             page = read_page(ink, self._network)
-            kept = digits_only(page, self._accepts)
+            kept = digits_only(page, self._is_sure)
+            if not kept and (sole := sole_digit(page, self._is_likely)):
+                kept = [[sole]]
+                sole.read = True
+            else:
+                mark_read(kept, self._is_sure, self._is_likely)
             pages.append(dataclasses.replace(page, lines=kept))
         if not pages:
             blank = np.zeros(picture.pixels.shape[:2], np.uint8)
@@ -97,10 +109,14 @@ class Reader:
         top, bottom, left, right = bounds(digit > NEARLY_PAPER)
         piece = Piece((1,), left, top, right, bottom, 0)
         found = Found(piece, digit, self.classify(digit[None])[0], 255, 1)
+        found.read = self._is_likely(found)
         return Page(Ink(digit, digit, 0, dark), digit, [[found]])
 
-    def _accepts(self, found: Found) -> bool:
+    def _is_sure(self, found: Found) -> bool:
         return found.confidence >= self.reject_below
+
+    def _is_likely(self, found: Found) -> bool:
+        return found.confidence >= self.likely
 
     def _ink_read(self, page: Page) -> float:
         """Return how much of a page was read, to choose between its polarities by."""
@@ -108,7 +124,7 @@ class Reader:
             found.piece.height**2 * found.confidence * (0.01 if found.digit == STICK else 1)
             for line in page.lines
             for found in line
-            if self._accepts(found)
+            if found.read
         )
 
     def reading(self, picture: Picture, page: Page) -> Reading:
@@ -126,7 +142,7 @@ class Reader:
         top, bottom = (round(edge * down) for edge in (found.piece.top, found.piece.bottom))
         likeliest = np.argsort(-found.probabilities, kind="stable")
         return ReadDigit(
-            int(likeliest[0]) if self._accepts(found) else None,
+            int(likeliest[0]) if found.read else None,
             found.confidence,
             (left, top, max(1, right - left), max(1, bottom - top)),
             tuple(
