@@ -80,7 +80,7 @@ def test_the_figures_in_the_page_are_the_measured_ones(comparison: Comparison) -
     for model in comparison.models:
         assert words.percent(model.test.accuracy) in html
         assert words.number(model.test.loss, 4) in html
-        assert words.number(model.model.count_params()) in html
+        assert words.number(model.parameters) in html
 
 
 def test_published_figures_are_shown_only_beside_their_own_dataset(comparison: Comparison) -> None:

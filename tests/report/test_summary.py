@@ -24,7 +24,7 @@ def test_a_difference_is_stated_as_the_test_found_it(comparison: Comparison) -> 
 
 
 def test_the_choice_is_made_on_validation_loss_alone(comparison: Comparison) -> None:
-    chosen = min(comparison.models, key=lambda model: model.history["val_loss"][-1])
+    chosen = min(comparison.models, key=lambda model: model.first.history["val_loss"][-1])
     assert comparison.chosen is chosen
     assert f"<code>{chosen.name}</code>" in choice(comparison, Words("en"))[0]
 
@@ -33,7 +33,7 @@ def test_the_turn_of_the_validation_loss_is_read_from_the_history(comparison: Co
     _, summary = answers(comparison, Words("en"))
     text = " ".join(summary.sentences)
     for model in comparison.models:
-        losses = model.history["val_loss"]
+        losses = model.first.history["val_loss"]
         said = f"of <code>{model.name}</code> is lowest after the last epoch" in text
         assert said is (losses.index(min(losses)) == len(losses) - 1)
 
@@ -45,7 +45,7 @@ def test_the_terminal_and_the_page_have_the_same_table(comparison: Comparison) -
 
 
 def test_the_summary_of_a_model_is_that_of_keras(comparison: Comparison) -> None:
-    table = tables.summary(comparison.models[0].model, Words("en"))
+    table = tables.summary(comparison.models[0].first.model, Words("en"))
     assert table.rows == [
         ["conv2d (Conv2D)", "(None, 26, 26, 32)", "320"],
         ["flatten (Flatten)", "(None, 21632)", "0"],

@@ -1,18 +1,23 @@
-"""The lab's exercises answered in sentences, each built from what was measured."""
+"""What was measured, in sentences that follow from the tests; the lab's exercises answered."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from chiffres.evaluation.compare import Comparison
-from chiffres.evaluation.judge import JudgedModel
+from chiffres.evaluation.compare import SIGNIFICANCE, Comparison, Pair
+from chiffres.evaluation.intervals import Estimate, gap_difference
+from chiffres.evaluation.seeds import JudgedModel
 from chiffres.report.words import Words
 
 POOLING = ("conv", "conv-pool")
 CONVOLUTIONAL = ("conv", "conv-pool", "conv-dropout")
+LAB = {"dense", *CONVOLUTIONAL}
 
+ALL_PAIRS = 6
+"""How many pairs are all told; of more, those with the chosen model."""
 SAME_TIME = 1.1
 """Two times whose ratio is below this are called the same: a machine drifts by as much."""
 
@@ -31,7 +36,12 @@ class Answer:
 
 
 def answers(comparison: Comparison, words: Words) -> list[Answer]:
-    """Answer the lab's two exercises, or say which models that would take."""
+    """Answer the lab's two exercises, or say which models that would take.
+
+    A comparison without any of the lab's models has none to answer.
+    """
+    if not LAB & {model.name for model in comparison.models}:
+        return []
     named = {model.name: model for model in comparison.models}
     exercises = (
         ("exercise_pooling", POOLING, _pooling),
@@ -61,7 +71,56 @@ def choice(comparison: Comparison, words: Words) -> list[Markup]:
             loss=words.number(chosen.validation.loss, 4),
             **_accuracy(chosen, words),
         ),
-        words("caution"),
+        words("caution")
+        if comparison.seeds == 1
+        else words("caution_seeds", seeds=_counts(comparison.models)),
+    ]
+
+
+def shown_pairs(comparison: Comparison) -> list[Pair]:
+    """Return the pairs to tell: all of a few, of many those with the chosen model."""
+    if len(comparison.pairs) <= ALL_PAIRS:
+        return comparison.pairs
+    chosen = comparison.chosen.name
+    return [pair for pair in comparison.pairs if chosen in (pair.a, pair.b)]
+
+
+def differences(comparison: Comparison, words: Words) -> list[Markup]:
+    """Say of each pair that is told whether one is better."""
+    return [
+        _difference(comparison, comparison.named(pair.a), comparison.named(pair.b), words)
+        for pair in shown_pairs(comparison)
+    ]
+
+
+def overfitting(comparison: Comparison, words: Words) -> list[Markup]:
+    """Say between which bounds the gap and the turn of the validation loss lie."""
+    if len(comparison.models) == 1:
+        (model,) = comparison.models
+        return [_turn(model, words)]
+    least, *_, most = sorted(comparison.models, key=lambda model: model.gap)
+    first, *_, last = sorted(comparison.models, key=lambda model: model.best_epoch)
+    estimate = _gap_difference(most, least)
+    return [
+        words(
+            "gap_range",
+            least=least.name,
+            most=most.name,
+            gap_least=words.points(least.gap),
+            gap_most=words.points(most.gap),
+            **_range(least.gap_interval, words, "_least"),
+            **_range(most.gap_interval, words, "_most"),
+            difference=words.points(estimate.value),
+            **_range(estimate.interval, words),
+            p=words.p_value(estimate.p_value),
+        ),
+        words(
+            "turn_range",
+            first=first.name,
+            last=last.name,
+            epoch_first=first.best_epoch,
+            epoch_last=last.best_epoch,
+        ),
     ]
 
 
@@ -72,9 +131,9 @@ def _pooling(comparison: Comparison, models: list[JudgedModel], words: Words) ->
             "fewer_parameters",
             a=a.name,
             b=b.name,
-            parameters_a=words.number(a.model.count_params()),
-            parameters_b=words.number(b.model.count_params()),
-            ratio=words.number(a.model.count_params() / b.model.count_params(), 1),
+            parameters_a=words.number(a.parameters),
+            parameters_b=words.number(b.parameters),
+            ratio=words.number(a.parameters / b.parameters, 1),
         ),
         _time(a, b, words),
         _difference(comparison, a, b, words),
@@ -106,26 +165,59 @@ def _accuracy(model: JudgedModel, words: Words) -> dict[str, str]:
     }
 
 
+def _range(interval: tuple[float, float], words: Words, which: str = "") -> dict[str, str]:
+    low, high = interval
+    return {f"low{which}": words.points(low), f"high{which}": words.points(high)}
+
+
+def _counts(models: Sequence[JudgedModel]) -> str:
+    """Write how many seeds the models have, as "5", or "3–5"."""
+    counts = sorted({len(model.runs) for model in models})
+    return "–".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
+
+
 def _result(model: JudgedModel, words: Words) -> Markup:
-    loss = words.number(model.test.loss, 4)
-    return words("result_line", model=model.name, loss=loss, **_accuracy(model, words))
+    values = {"model": model.name, "loss": words.number(model.test.loss, 4)}
+    values |= _accuracy(model, words)
+    if model.test.accuracy_sd is None:
+        return words("result_line", **values)
+    sd = words.number(100 * model.test.accuracy_sd, 2)
+    return words("result_line_seeds", seeds=len(model.runs), sd=sd, **values)
 
 
 def _difference(comparison: Comparison, a: JudgedModel, b: JudgedModel, words: Words) -> Markup:
     pair = comparison.pair(a.name, b.name)
     only = {pair.a: pair.only_a, pair.b: pair.only_b}
     worse, better = sorted((a, b), key=lambda model: model.test.accuracy)
+    low, high = pair.interval if better.name == pair.a else (-pair.interval[1], -pair.interval[0])
+    if pair.test == "mcnemar":
+        kind = "distinguishable" if pair.distinguishable else "indistinguishable"
+    else:
+        kind = "distinguishable_seeds" if pair.distinguishable else "indistinguishable_seeds"
     return words(
-        "distinguishable" if pair.distinguishable else "indistinguishable",
+        kind,
         n=words.number(a.test.n),
         better=better.name,
         worse=worse.name,
+        seeds_better=len(better.runs),
+        seeds_worse=len(worse.runs),
         accuracy_better=words.percent(better.test.accuracy),
         accuracy_worse=words.percent(worse.test.accuracy),
+        difference=words.points(abs(pair.difference)),
+        low=words.points(low),
+        high=words.points(high),
         only_better=words.number(only[better.name]),
         only_worse=words.number(only[worse.name]),
-        p=words.p_value(pair.p_value),
+        p=_p(comparison, pair, words),
     )
+
+
+def _p(comparison: Comparison, pair: Pair, words: Words) -> str:
+    p = words.p_value(pair.p_corrected)
+    if len(comparison.pairs) == 1:
+        return p
+    alone = words.p_value(pair.p_value)
+    return words.plain("p_of_pairs", alone=alone, count=len(comparison.pairs), p=p)
 
 
 def _loss(a: JudgedModel, b: JudgedModel, words: Words) -> Markup:
@@ -140,13 +232,24 @@ def _loss(a: JudgedModel, b: JudgedModel, words: Words) -> Markup:
 
 
 def _gap(a: JudgedModel, b: JudgedModel, words: Words) -> Markup:
+    estimate = _gap_difference(a, b)
+    kind = "gap_smaller" if estimate.value > 0 else "gap_larger"
+    low, high = estimate.interval
+    turned = kind == "gap_larger"
     return words(
-        "gap_smaller" if b.gap < a.gap else "gap_larger",
+        kind if estimate.p_value < SIGNIFICANCE else "gap_same",
         a=a.name,
         b=b.name,
         change_a=words.points(-a.gap),
         change_b=words.points(-b.gap),
+        difference=words.points(abs(estimate.value)),
+        **_range((-high, -low) if turned else (low, high), words),
+        p=words.p_value(estimate.p_value),
     )
+
+
+def _gap_difference(a: JudgedModel, b: JudgedModel) -> Estimate:
+    return gap_difference((a.train.right, a.validation.right), (b.train.right, b.validation.right))
 
 
 def _time(a: JudgedModel, b: JudgedModel, words: Words) -> Markup:
@@ -163,13 +266,17 @@ def _time(a: JudgedModel, b: JudgedModel, words: Words) -> Markup:
 
 
 def _turn(model: JudgedModel, words: Words) -> Markup:
-    losses = model.history["val_loss"]
+    losses = model.curve("val_loss").mean(axis=0)
+    turned = "turned" if len(model.runs) == 1 else "turned_seeds"
     return words(
-        "turned" if model.best_epoch < len(losses) else "not_turned",
+        turned if model.best_epoch < len(losses) else "not_turned",
         model=model.name,
+        seeds=len(model.runs),
         epoch=words.number(model.best_epoch),
         epochs=words.number(len(losses)),
-        lowest=words.number(min(losses), 4),
+        first=words.number(min(model.best_epochs)),
+        latest=words.number(max(model.best_epochs)),
+        lowest=words.number(losses.min(), 4),
         last=words.number(losses[-1], 4),
     )
 
