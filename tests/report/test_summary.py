@@ -1,8 +1,9 @@
 """The answers say what was measured."""
 
 from chiffres.evaluation.compare import Comparison
-from chiffres.report import tables
-from chiffres.report.summary import answers, choice
+from chiffres.report import comparison_tables, tables
+from chiffres.report.exercises import answers
+from chiffres.report.summary import choice
 from chiffres.report.words import Words
 
 
@@ -39,7 +40,7 @@ def test_the_turn_of_the_validation_loss_is_read_from_the_history(comparison: Co
 
 
 def test_the_terminal_and_the_page_have_the_same_table(comparison: Comparison) -> None:
-    table = tables.side_by_side(comparison, Words("fr"))
+    table = comparison_tables.side_by_side(comparison, Words("fr"))
     assert [row[0] for row in table.rows] == ["conv", "conv-pool", "conv-dropout"]
     assert all(len(row) == len(table.headings) for row in table.rows)
 

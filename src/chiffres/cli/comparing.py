@@ -150,8 +150,14 @@ def _say_outcome(outcome: Outcome, done: int, every: int, words: Words) -> None:
 
 def print_comparison(comparison: Comparison, words: Words) -> None:
     """Print the tables and sentences that begin the report."""
-    from chiffres.report import tables
-    from chiffres.report.summary import choice, differences, shown_pairs
+    from chiffres.report import comparison_tables as tables
+    from chiffres.report.summary import (
+        choice,
+        cross_validated,
+        differences,
+        overfitting,
+        shown_pairs,
+    )
     from chiffres.report.words import plain
 
     side_by_side = tables.side_by_side(comparison, words)
@@ -166,5 +172,10 @@ def print_comparison(comparison: Comparison, words: Words) -> None:
     if comparison.robustness:
         under = tables.robustness_of_all(comparison, words)
         print_table(under.headings, under.rows, words.plain("robustness_title"))
-    for sentence in [*differences(comparison, words), *choice(comparison, words)]:
+    gaps = tables.overfitting(comparison, words)
+    print_table(gaps.headings, gaps.rows, words.plain("overfitting_title"))
+    sentences = [*differences(comparison, words), *overfitting(comparison, words)]
+    if comparison.folds:
+        sentences.append(cross_validated(comparison.folds, words))
+    for sentence in [*sentences, *choice(comparison, words)]:
         typer.echo(plain(sentence))

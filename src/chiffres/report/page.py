@@ -14,8 +14,15 @@ import chiffres
 from chiffres.evaluation.compare import Comparison
 from chiffres.evaluation.judge import feature_maps
 from chiffres.evaluation.seeds import JudgedModel
-from chiffres.report import charts, figures, tables
-from chiffres.report.summary import answers, choice, differences, overfitting, shown_pairs
+from chiffres.report import charts, comparison_tables, figures, tables
+from chiffres.report.exercises import answers
+from chiffres.report.summary import (
+    choice,
+    cross_validated,
+    differences,
+    overfitting,
+    shown_pairs,
+)
 from chiffres.report.words import Words
 from chiffres.storage import write_text
 from chiffres.training.run import COLUMNS
@@ -78,11 +85,11 @@ def _side_by_side(comparison: Comparison, words: Words) -> dict[str, Any]:
     published = {name: each["test_accuracy"] for name, each in comparison.published.items()}
     content: dict[str, Any] = {
         "several_seeds": comparison.seeds > 1,
-        "side_by_side": tables.side_by_side(comparison, words),
-        "published": tables.beside_published(comparison, words),
+        "side_by_side": comparison_tables.side_by_side(comparison, words),
+        "published": comparison_tables.beside_published(comparison, words),
         "accuracies": figures.data_uri(charts.accuracies(models, published, words)),
         "by_digit": figures.data_uri(charts.by_digit(models, words)),
-        "calibration": tables.calibration(comparison, words),
+        "calibration": comparison_tables.calibration(comparison, words),
         "calibration_curves": figures.data_uri(charts.calibration(models, words)),
         "costs": None,
         "robustness": None,
@@ -90,12 +97,12 @@ def _side_by_side(comparison: Comparison, words: Words) -> dict[str, Any]:
         "failed": comparison.failed,
     }
     if comparison.costs:
-        content["costs"] = tables.costs(comparison, words)
+        content["costs"] = comparison_tables.costs(comparison, words)
         content["cost_chart"] = figures.data_uri(
             charts.cost_against_accuracy(models, comparison.costs, words)
         )
     if comparison.robustness:
-        content["robustness"] = tables.robustness_of_all(comparison, words)
+        content["robustness"] = comparison_tables.robustness_of_all(comparison, words)
     return content
 
 
@@ -107,7 +114,7 @@ def _differences(comparison: Comparison, words: Words) -> dict[str, Any] | None:
     count = len(comparison.pairs)
     return {
         "sentences": differences(comparison, words),
-        "table": tables.pairs(shown, words),
+        "table": comparison_tables.pairs(shown, words),
         "holm": words("holm", count=count),
         "left_out": words("pairs_left_out", count=count) if len(shown) < count else None,
         "tests": [
@@ -133,29 +140,19 @@ def _disagreement(a: JudgedModel, b: JudgedModel) -> dict[str, Any]:
 def _overfitting(comparison: Comparison, words: Words) -> dict[str, Any]:
     return {
         "sentences": overfitting(comparison, words),
-        "table": tables.overfitting(comparison, words),
+        "table": comparison_tables.overfitting(comparison, words),
         "gaps": figures.data_uri(charts.gaps(comparison.models, words)),
         "losses": figures.data_uri(charts.validation_losses(comparison.models, words)),
     }
 
 
 def _folds(comparison: Comparison, words: Words) -> dict[str, Any] | None:
-    validation = comparison.folds
-    if not validation:
+    if not comparison.folds:
         return None
-    low, high = validation.interval
-    text = words(
-        "folds_text",
-        model=validation.model,
-        folds=len(validation.accuracies),
-        trained_on=words.number(validation.trained_on),
-        held_out=words.number(validation.held_out),
-        mean=words.percent(validation.mean),
-        sd=words.number(100 * validation.sd, 2),
-        low=words.percent(low),
-        high=words.percent(high),
-    )
-    return {"text": text, "table": tables.folds(validation, words)}
+    return {
+        "text": cross_validated(comparison.folds, words),
+        "table": comparison_tables.folds(comparison.folds, words),
+    }
 
 
 def _made(model: JudgedModel, words: Words) -> str:

@@ -1,64 +1,19 @@
-"""What was measured, in sentences that follow from the tests; the lab's exercises answered."""
+"""What was measured, in sentences that follow from the tests."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from chiffres.evaluation.compare import SIGNIFICANCE, Comparison, Pair
+from chiffres.evaluation.compare import Comparison, Pair
+from chiffres.evaluation.folds import CrossValidation
 from chiffres.evaluation.intervals import Estimate, gap_difference
 from chiffres.evaluation.seeds import JudgedModel
 from chiffres.report.words import Words
 
-POOLING = ("conv", "conv-pool")
-CONVOLUTIONAL = ("conv", "conv-pool", "conv-dropout")
-LAB = {"dense", *CONVOLUTIONAL}
-
 ALL_PAIRS = 6
 """How many pairs are all told; of more, those with the chosen model."""
-SAME_TIME = 1.1
-"""Two times whose ratio is below this are called the same: a machine drifts by as much."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The answer to one exercise.
-
-    Attributes:
-        title: of the exercise.
-        sentences: HTML, to be shown one below the other.
-    """
-
-    title: str
-    sentences: list[Markup]
-
-
-def answers(comparison: Comparison, words: Words) -> list[Answer]:
-    """Answer the lab's two exercises, or say which models that would take.
-
-    A comparison without any of the lab's models has none to answer.
-    """
-    if not LAB & {model.name for model in comparison.models}:
-        return []
-    named = {model.name: model for model in comparison.models}
-    exercises = (
-        ("exercise_pooling", POOLING, _pooling),
-        ("exercise_summary", CONVOLUTIONAL, _convolutional),
-    )
-    answered = []
-    for title, needed, sentences in exercises:
-        missing = [name for name in needed if name not in named]
-        answered.append(
-            Answer(
-                words(title),
-                [words("needs_models", models=", ".join(missing))]
-                if missing
-                else sentences(comparison, [named[name] for name in needed], words),
-            )
-        )
-    return answered
 
 
 def choice(comparison: Comparison, words: Words) -> list[Markup]:
@@ -69,7 +24,7 @@ def choice(comparison: Comparison, words: Words) -> list[Markup]:
             "choice",
             model=chosen.name,
             loss=words.number(chosen.validation.loss, 4),
-            **_accuracy(chosen, words),
+            **accuracy_of(chosen, words),
         ),
         words("caution")
         if comparison.seeds == 1
@@ -88,7 +43,7 @@ def shown_pairs(comparison: Comparison) -> list[Pair]:
 def differences(comparison: Comparison, words: Words) -> list[Markup]:
     """Say of each pair that is told whether one is better."""
     return [
-        _difference(comparison, comparison.named(pair.a), comparison.named(pair.b), words)
+        difference_of(comparison, comparison.named(pair.a), comparison.named(pair.b), words)
         for pair in shown_pairs(comparison)
     ]
 
@@ -97,10 +52,10 @@ def overfitting(comparison: Comparison, words: Words) -> list[Markup]:
     """Say between which bounds the gap and the turn of the validation loss lie."""
     if len(comparison.models) == 1:
         (model,) = comparison.models
-        return [_turn(model, words)]
+        return [turn_of(model, words)]
     least, *_, most = sorted(comparison.models, key=lambda model: model.gap)
     first, *_, last = sorted(comparison.models, key=lambda model: model.best_epoch)
-    estimate = _gap_difference(most, least)
+    estimate = gap_difference_of(most, least)
     return [
         words(
             "gap_range",
@@ -108,10 +63,10 @@ def overfitting(comparison: Comparison, words: Words) -> list[Markup]:
             most=most.name,
             gap_least=words.points(least.gap),
             gap_most=words.points(most.gap),
-            **_range(least.gap_interval, words, "_least"),
-            **_range(most.gap_interval, words, "_most"),
+            **points_range(least.gap_interval, words, "_least"),
+            **points_range(most.gap_interval, words, "_most"),
             difference=words.points(estimate.value),
-            **_range(estimate.interval, words),
+            **points_range(estimate.interval, words),
             p=words.p_value(estimate.p_value),
         ),
         words(
@@ -124,39 +79,24 @@ def overfitting(comparison: Comparison, words: Words) -> list[Markup]:
     ]
 
 
-def _pooling(comparison: Comparison, models: list[JudgedModel], words: Words) -> list[Markup]:
-    a, b = models
-    return [
-        words(
-            "fewer_parameters",
-            a=a.name,
-            b=b.name,
-            parameters_a=words.number(a.parameters),
-            parameters_b=words.number(b.parameters),
-            ratio=words.number(a.parameters / b.parameters, 1),
-        ),
-        _time(a, b, words),
-        _difference(comparison, a, b, words),
-        _loss(a, b, words),
-        _gap(a, b, words),
-        _holm(comparison, words),
-    ]
+def cross_validated(validation: CrossValidation, words: Words) -> Markup:
+    """Say how the baseline reads the digits that it was not trained on, fold by fold."""
+    low, high = validation.interval
+    return words(
+        "folds_text",
+        model=validation.model,
+        folds=len(validation.accuracies),
+        trained_on=words.number(validation.trained_on),
+        held_out=words.number(validation.held_out),
+        mean=words.percent(validation.mean),
+        sd=words.number(100 * validation.sd, 2),
+        low=words.percent(low),
+        high=words.percent(high),
+    )
 
 
-def _convolutional(comparison: Comparison, models: list[JudgedModel], words: Words) -> list[Markup]:
-    conv, pool, dropout = models
-    return [
-        *(_result(model, words) for model in models),
-        _difference(comparison, pool, dropout, words),
-        _difference(comparison, conv, dropout, words),
-        _gap(pool, dropout, words),
-        *(_turn(model, words) for model in models),
-        _time(pool, dropout, words),
-        _holm(comparison, words),
-    ]
-
-
-def _accuracy(model: JudgedModel, words: Words) -> dict[str, str]:
+def accuracy_of(model: JudgedModel, words: Words) -> dict[str, str]:
+    """Write a model's test accuracy with its interval, as the sentences name them."""
     low, high = model.test.accuracy_interval
     return {
         "accuracy": words.percent(model.test.accuracy),
@@ -165,27 +105,21 @@ def _accuracy(model: JudgedModel, words: Words) -> dict[str, str]:
     }
 
 
-def _range(interval: tuple[float, float], words: Words, which: str = "") -> dict[str, str]:
+def points_range(interval: tuple[float, float], words: Words, which: str = "") -> dict[str, str]:
+    """Write a model's test accuracy with its interval, as the sentences name them."""
     low, high = interval
     return {f"low{which}": words.points(low), f"high{which}": words.points(high)}
 
 
 def _counts(models: Sequence[JudgedModel]) -> str:
+    """Write an interval in points, as the sentences name its ends."""
     """Write how many seeds the models have, as "5", or "3–5"."""
     counts = sorted({len(model.runs) for model in models})
     return "–".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
 
 
-def _result(model: JudgedModel, words: Words) -> Markup:
-    values = {"model": model.name, "loss": words.number(model.test.loss, 4)}
-    values |= _accuracy(model, words)
-    if model.test.accuracy_sd is None:
-        return words("result_line", **values)
-    sd = words.number(100 * model.test.accuracy_sd, 2)
-    return words("result_line_seeds", seeds=len(model.runs), sd=sd, **values)
-
-
-def _difference(comparison: Comparison, a: JudgedModel, b: JudgedModel, words: Words) -> Markup:
+def difference_of(comparison: Comparison, a: JudgedModel, b: JudgedModel, words: Words) -> Markup:
+    """Say whether one of two models is better, and what the test was."""
     pair = comparison.pair(a.name, b.name)
     only = {pair.a: pair.only_a, pair.b: pair.only_b}
     worse, better = sorted((a, b), key=lambda model: model.test.accuracy)
@@ -213,6 +147,7 @@ def _difference(comparison: Comparison, a: JudgedModel, b: JudgedModel, words: W
 
 
 def _p(comparison: Comparison, pair: Pair, words: Words) -> str:
+    """Say whether one of two models is better, and what the test was."""
     p = words.p_value(pair.p_corrected)
     if len(comparison.pairs) == 1:
         return p
@@ -220,52 +155,14 @@ def _p(comparison: Comparison, pair: Pair, words: Words) -> str:
     return words.plain("p_of_pairs", alone=alone, count=len(comparison.pairs), p=p)
 
 
-def _loss(a: JudgedModel, b: JudgedModel, words: Words) -> Markup:
-    low, high = sorted((a, b), key=lambda model: model.test.loss)
-    return words(
-        "lower_loss",
-        low=low.name,
-        high=high.name,
-        loss_low=words.number(low.test.loss, 4),
-        loss_high=words.number(high.test.loss, 4),
-    )
-
-
-def _gap(a: JudgedModel, b: JudgedModel, words: Words) -> Markup:
-    estimate = _gap_difference(a, b)
-    kind = "gap_smaller" if estimate.value > 0 else "gap_larger"
-    low, high = estimate.interval
-    turned = kind == "gap_larger"
-    return words(
-        kind if estimate.p_value < SIGNIFICANCE else "gap_same",
-        a=a.name,
-        b=b.name,
-        change_a=words.points(-a.gap),
-        change_b=words.points(-b.gap),
-        difference=words.points(abs(estimate.value)),
-        **_range((-high, -low) if turned else (low, high), words),
-        p=words.p_value(estimate.p_value),
-    )
-
-
-def _gap_difference(a: JudgedModel, b: JudgedModel) -> Estimate:
+def gap_difference_of(a: JudgedModel, b: JudgedModel) -> Estimate:
+    """Estimate the gap of ``a`` less that of ``b``."""
     return gap_difference((a.train.right, a.validation.right), (b.train.right, b.validation.right))
 
 
-def _time(a: JudgedModel, b: JudgedModel, words: Words) -> Markup:
-    fast, slow = sorted((a.epoch_seconds, b.epoch_seconds))
-    faster = "faster" if b.epoch_seconds < a.epoch_seconds else "slower"
-    return words(
-        faster if slow > SAME_TIME * fast else "same_time",
-        a=a.name,
-        b=b.name,
-        seconds_a=words.number(a.epoch_seconds, 2),
-        seconds_b=words.number(b.epoch_seconds, 2),
-        ratio=words.number(slow / fast, 1),
-    )
-
-
-def _turn(model: JudgedModel, words: Words) -> Markup:
+def turn_of(model: JudgedModel, words: Words) -> Markup:
+    """Estimate the gap of ``a`` less that of ``b``."""
+    """Say after which epoch a model's validation loss was lowest."""
     losses = model.curve("val_loss").mean(axis=0)
     turned = "turned" if len(model.runs) == 1 else "turned_seeds"
     return words(
@@ -279,7 +176,3 @@ def _turn(model: JudgedModel, words: Words) -> Markup:
         lowest=words.number(losses.min(), 4),
         last=words.number(losses[-1], 4),
     )
-
-
-def _holm(comparison: Comparison, words: Words) -> Markup:
-    return words("holm", count=words.number(len(comparison.pairs)))
