@@ -13,3 +13,12 @@ def comparison(small: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Comp
     out = tmp_path_factory.mktemp("lab")
     models = ("conv", "conv-pool", "conv-dropout")
     return run_lab(out, small, models, ["epochs=2", "learning_rate=0.001"], "fr")
+
+
+@pytest.fixture(scope="session")
+def seeded(small: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    """Train two models with two seeds each, and all else that the lab can be asked for."""
+    out = tmp_path_factory.mktemp("seeded")
+    settings = ["epochs=2", "learning_rate=0.001"]
+    models = ("dense", "conv-pool")
+    return run_lab(out, small, models, settings, "en", seeds=2, folds=2, robustness=True)

@@ -1,9 +1,18 @@
 """The answers say what was measured."""
 
+import dataclasses
+
 from chiffres.evaluation.compare import Comparison
+from chiffres.evaluation.seeds import JudgedModel
 from chiffres.report import comparison_tables, tables
 from chiffres.report.exercises import answers
-from chiffres.report.summary import choice
+from chiffres.report.summary import (
+    choice,
+    cross_validated,
+    differences,
+    overfitting,
+    shown_pairs,
+)
 from chiffres.report.words import Words
 
 
@@ -54,3 +63,38 @@ def test_the_summary_of_a_model_is_that_of_keras(comparison: Comparison) -> None
         ["dense_1 (Dense)", "(None, 10)", "1,290"],
         ["total", "", "2,770,634"],
     ]
+
+
+def test_with_several_seeds_the_sentences_are_those_of_the_test(seeded: Comparison) -> None:
+    words = Words("en")
+    (sentence,) = differences(seeded, words)
+    (pair,) = seeded.pairs
+    assert ("is better than" in sentence) is pair.distinguishable
+    assert ("cannot be told apart" in sentence) is not pair.distinguishable
+    assert words.points(abs(pair.difference)) in sentence
+    assert words.p_value(pair.p_corrected).replace("<", "&lt;") in sentence
+    assert "2 seeds" in choice(seeded, words)[1]
+    gaps, _ = overfitting(seeded, words)
+    least, most = sorted(seeded.models, key=lambda model: model.gap)
+    assert gaps.index(least.name) < gaps.index(most.name)
+    assert seeded.folds
+    assert words.percent(seeded.folds.mean) in cross_validated(seeded.folds, words)
+
+
+def test_of_many_pairs_those_with_the_chosen_model_are_told(comparison: Comparison) -> None:
+    many = [
+        JudgedModel(
+            f"model {number}",
+            [
+                dataclasses.replace(
+                    model.first,
+                    test=dataclasses.replace(model.first.test, model=f"model {number}"),
+                )
+            ],
+        )
+        for number, model in enumerate([*comparison.models, *comparison.models])
+    ]
+    shown = shown_pairs(Comparison(comparison.dataset, many))
+    assert len(shown) == 5
+    chosen = Comparison(comparison.dataset, many).chosen.name
+    assert all(chosen in (pair.a, pair.b) for pair in shown)

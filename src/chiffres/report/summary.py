@@ -106,13 +106,12 @@ def accuracy_of(model: JudgedModel, words: Words) -> dict[str, str]:
 
 
 def points_range(interval: tuple[float, float], words: Words, which: str = "") -> dict[str, str]:
-    """Write a model's test accuracy with its interval, as the sentences name them."""
+    """Write an interval in points, as the sentences name its ends."""
     low, high = interval
     return {f"low{which}": words.points(low), f"high{which}": words.points(high)}
 
 
 def _counts(models: Sequence[JudgedModel]) -> str:
-    """Write an interval in points, as the sentences name its ends."""
     """Write how many seeds the models have, as "5", or "3–5"."""
     counts = sorted({len(model.runs) for model in models})
     return "–".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
@@ -147,7 +146,6 @@ def difference_of(comparison: Comparison, a: JudgedModel, b: JudgedModel, words:
 
 
 def _p(comparison: Comparison, pair: Pair, words: Words) -> str:
-    """Say whether one of two models is better, and what the test was."""
     p = words.p_value(pair.p_corrected)
     if len(comparison.pairs) == 1:
         return p
@@ -161,7 +159,6 @@ def gap_difference_of(a: JudgedModel, b: JudgedModel) -> Estimate:
 
 
 def turn_of(model: JudgedModel, words: Words) -> Markup:
-    """Estimate the gap of ``a`` less that of ``b``."""
     """Say after which epoch a model's validation loss was lowest."""
     losses = model.curve("val_loss").mean(axis=0)
     turned = "turned" if len(model.runs) == 1 else "turned_seeds"
