@@ -1,9 +1,12 @@
 """The convolutional models, trained once on few digits and compared."""
 
+import dataclasses
+
 import pytest
 
 from chiffres.data import Dataset
 from chiffres.evaluation.compare import Comparison
+from chiffres.evaluation.seeds import JudgedModel
 from chiffres.lab.experiment import run_lab
 
 
@@ -22,3 +25,9 @@ def seeded(small: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Comparis
     settings = ["epochs=2", "learning_rate=0.001"]
     models = ("dense", "conv-pool")
     return run_lab(out, small, models, settings, "en", seeds=2, folds=2, robustness=True)
+
+
+def renamed(model: JudgedModel, name: str) -> JudgedModel:
+    """Return the same model of one run under another name."""
+    test = dataclasses.replace(model.first.test, model=name)
+    return JudgedModel(name, [dataclasses.replace(model.first, name=name, test=test)])

@@ -15,6 +15,7 @@ from chiffres.evaluation.compare import Comparison
 from chiffres.lab.experiment import published
 from chiffres.report.page import render, write_report
 from chiffres.report.words import Words, languages
+from tests.report.conftest import renamed
 
 BROWSER = next(
     (found for name in ("chromium", "google-chrome", "chrome") if (found := shutil.which(name))),
@@ -134,8 +135,7 @@ def test_a_page_of_several_seeds_has_all_that_was_measured(
 
 def test_a_comparison_of_other_models_answers_no_exercise(comparison: Comparison) -> None:
     others = [
-        dataclasses.replace(model, name=f"dropout=0.{number}")
-        for number, model in enumerate(comparison.models)
+        renamed(model, f"dropout=0.{number}") for number, model in enumerate(comparison.models)
     ]
     words = Words("en")
     html = render(Comparison(comparison.dataset, others), words)

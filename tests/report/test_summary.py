@@ -1,9 +1,6 @@
 """The answers say what was measured."""
 
-import dataclasses
-
 from chiffres.evaluation.compare import Comparison
-from chiffres.evaluation.seeds import JudgedModel
 from chiffres.report import comparison_tables, tables
 from chiffres.report.exercises import answers
 from chiffres.report.summary import (
@@ -14,6 +11,7 @@ from chiffres.report.summary import (
     shown_pairs,
 )
 from chiffres.report.words import Words
+from tests.report.conftest import renamed
 
 
 def test_pooling_is_said_to_leave_a_quarter_of_the_parameters(comparison: Comparison) -> None:
@@ -83,15 +81,7 @@ def test_with_several_seeds_the_sentences_are_those_of_the_test(seeded: Comparis
 
 def test_of_many_pairs_those_with_the_chosen_model_are_told(comparison: Comparison) -> None:
     many = [
-        JudgedModel(
-            f"model {number}",
-            [
-                dataclasses.replace(
-                    model.first,
-                    test=dataclasses.replace(model.first.test, model=f"model {number}"),
-                )
-            ],
-        )
+        renamed(model, f"model {number}")
         for number, model in enumerate([*comparison.models, *comparison.models])
     ]
     shown = shown_pairs(Comparison(comparison.dataset, many))
