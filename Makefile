@@ -13,6 +13,9 @@ test-backends:  ## the tests that run on every backend, on TensorFlow and on JAX
 bench: .venv  ## time training beside Torch alone and Keras on Torch, TensorFlow and JAX
 	scripts/bench --data $(DATA)
 
+docs: .venv  ## the documentation site, into site/
+	scripts/docs
+
 build: .venv  ## wheel and sdist, installed and run in an empty environment
 	scripts/build
 
@@ -20,9 +23,9 @@ build: .venv  ## wheel and sdist, installed and run in an empty environment
 	scripts/setup
 
 clean:  ## remove what the targets above made; runs/ stays
-	rm -rf .venv .venv-* build dist
+	rm -rf .venv .venv-* build dist site
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
 
-.PHONY: lab test test-backends bench build clean help
+.PHONY: lab test test-backends bench docs build clean help
