@@ -16,6 +16,9 @@ bench: .venv  ## time training beside Torch alone and Keras on Torch, TensorFlow
 docs: .venv  ## the documentation site, into site/
 	scripts/docs
 
+weights: .venv  ## train the models that come with Chiffres, on the whole of MNIST, and judge them
+	scripts/weights
+
 build: .venv  ## wheel and sdist, installed and run in an empty environment
 	scripts/build
 
@@ -28,4 +31,4 @@ clean:  ## remove what the targets above made; runs/ stays
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
 
-.PHONY: lab test test-backends bench docs build clean help
+.PHONY: lab test test-backends bench docs weights build clean help

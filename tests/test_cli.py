@@ -165,6 +165,20 @@ def test_train_evaluate_export_and_predict_follow_each_other(
     assert sum(float(p) for p in row[2:]) == pytest.approx(1, abs=0.01)
 
 
+def test_train_from_a_model_tunes_it_gently(
+    dense_run: Run, digits_file: Path, tmp_path: Path
+) -> None:
+    tuned = chiffres(
+        *("train", "dense", "--data", f"npz:{digits_file}", "--from", dense_run.folder),
+        *("--set", "epochs=1", "--set", "scale=unit", "--out", "tuned"),
+        cwd=tmp_path,
+    )
+    assert tuned.returncode == 0, tuned.stderr
+    recipe = Run(tmp_path / "tuned").recipe()
+    assert recipe.start == str(dense_run.folder)
+    assert (recipe.learning_rate, recipe.epochs) == (1e-5, 1)
+
+
 @pytest.fixture
 def run(dense_run: Run, digits_file: Path, tmp_path: Path) -> Path:
     """Copy a finished run, trained on the digits of the file, to be calibrated."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -271,6 +272,16 @@ def test_a_file_holds_what_the_run_was_trained_with(dense_run: Run, here: Path) 
     }
     assert (model.ir_version, [each.version for each in model.opset_import]) == (8, [17])
     onnx.checker.check_model(model, full_check=True)
+
+
+def test_a_calibrated_run_s_file_holds_the_threshold(
+    dense_run: Run, here: Path, tmp_path: Path
+) -> None:
+    run = Run(shutil.copytree(dense_run.folder, tmp_path / "calibrated"))
+    run.record(calibration={"threshold": 0.875})
+    model = onnx.load(export_model(run.folder, "onnx"))
+    metadata = {prop.key: prop.value for prop in model.metadata_props}
+    assert float(metadata["threshold"]) == 0.875
 
 
 def test_of_a_single_file_only_the_model_is_known(dense_run: Run) -> None:

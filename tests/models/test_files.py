@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chiffres.errors import ChiffresError, ModelFileError, UsageError
-from chiffres.models import probe
+from chiffres.models import build_model, files, probe
 from chiffres.models.backend import keras
 from chiffres.models.files import find_model, load_model
 from tests.archives import announce
@@ -173,6 +173,25 @@ def test_a_sequential_that_was_built_by_its_first_digits(tmp_path: Path) -> None
 def test_a_missing_file(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="no such run folder or model file"):
         load_model(tmp_path / name)
+
+
+def test_a_shipped_model_is_found_by_its_name_unless_a_folder_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "SHIPPED", tmp_path / "shipped")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"best: no such run folder or model file$"):
+        find_model("best")
+    (tmp_path / "shipped").mkdir()
+    shipped = tmp_path / "shipped" / "best.keras"
+    build_model("dense").save(shipped)
+    assert find_model("best") == shipped
+    assert load_model("best").count_params() == 328_810
+    with pytest.raises(UsageError, match=r"no model that comes with Chiffres \(best\)"):
+        find_model("worst")
+    (tmp_path / "best").mkdir()
+    with pytest.raises(UsageError, match="a folder without"):
+        find_model("best")
 
 
 def test_a_folder_without_a_model(tmp_path: Path) -> None:

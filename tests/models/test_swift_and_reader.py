@@ -15,7 +15,7 @@ from chiffres.models.backend import BACKEND, keras
 from chiffres.models.files import ALLOWED
 from chiffres.native import accelerate
 
-PARAMETERS = {"swift": 23_002, "reader": 298_378}
+PARAMETERS = {"swift": 29_418, "reader": 462_250}
 """To be trained."""
 
 native = pytest.mark.skipif(BACKEND != "torch", reason="the native step is for Torch")

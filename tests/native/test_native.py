@@ -410,6 +410,48 @@ def odd(build: Callable[[], list[Any]]) -> keras.Sequential:
     return keras.Sequential([keras.Input((28, 28, 1)), *build(), layers.Dense(10, "softmax")])
 
 
+def test_products_in_bfloat16_learn_the_same_but_for_their_rounding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def build() -> keras.Sequential:
+        return keras.Sequential(
+            [
+                keras.Input((28, 28, 1)),
+                layers.Conv2D(8, 3, activation="relu"),
+                layers.Conv2D(8, 3, padding="same", use_bias=False),
+                layers.BatchNormalization(),
+                layers.ReLU(),
+                layers.MaxPooling2D(),
+                layers.Flatten(),
+                layers.Dropout(0.2, seed=3),
+                layers.Dense(10, activation="softmax"),
+            ]
+        )
+
+    def trained(model: keras.Sequential, bfloat16: bool) -> tuple[Any, float]:
+        """Return how all weights moved, and the loss."""
+        before = np.concatenate([weights.numpy().ravel() for weights in model.trainable_variables])
+        model.compile(loss="sparse_categorical_crossentropy", optimizer=keras.optimizers.SGD(0.01))
+        accelerate(model, bfloat16=bfloat16)
+        loss = model.fit(x, y, batch_size=16, shuffle=False, verbose=0).history["loss"][0]
+        after = [weights.numpy() for weights in model.trainable_variables]
+        assert {weights.dtype for weights in after} == {np.dtype("float32")}
+        return np.concatenate([weights.ravel() for weights in after]) - before, loss
+
+    x, y = digits(10 * 16)
+    exact, rounded, without = build(), build(), build()
+    for model in (rounded, without):
+        model.set_weights(exact.get_weights())
+    wanted, loss = trained(exact, bfloat16=False)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    np.testing.assert_array_equal(trained(without, bfloat16=True)[0], wanted)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+    found, found_loss = trained(rounded, bfloat16=True)
+    assert found_loss == pytest.approx(loss, rel=0.02)
+    assert not np.array_equal(found, wanted)
+    assert np.corrcoef(found, wanted)[0, 1] > 0.98
+
+
 @pytest.mark.parametrize(
     ("build", "why"),
     [

@@ -34,6 +34,8 @@ recipes = st.builds(
     label_smoothing=below_one,
     augment=st.text(),
     negatives=st.floats(0, 1, allow_subnormal=False),
+    precision=st.sampled_from(["float32", "bfloat16"]),
+    start=st.text(),
     batch_size=st.integers(1, 10**6),
     epochs=st.integers(1, 10**6),
     seed=st.integers(0, 2**31 - 1),
@@ -61,8 +63,10 @@ def test_the_shipped_recipes_are_the_lab_s(name: str) -> None:
         "label_smoothing": 0.0,
         "augment": "none",
         "negatives": 0.0,
+        "precision": "float32",
         "batch_size": 128,
         "epochs": 20,
+        "start": "",
         "seed": 9000,
     }
 

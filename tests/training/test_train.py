@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import signal
@@ -26,9 +27,10 @@ from chiffres.models import as_input, build_model
 from chiffres.models.backend import keras
 from chiffres.models.files import load_model
 from chiffres.training.batches import Batches
+from chiffres.training.callbacks import Randomness
 from chiffres.training.recipe import Recipe, load_recipe
 from chiffres.training.run import Run
-from chiffres.training.train import Randomness, train
+from chiffres.training.train import train
 
 EVERYTHING: dict[str, Any] = {
     "optimizer": "adamw",
@@ -362,6 +364,39 @@ def test_a_loss_that_is_no_number_is_an_error(small: Dataset, tmp_path: Path) ->
 # Resuming
 
 
+def test_a_training_begins_with_the_weights_of_another(
+    dense_run: Run, small: Dataset, tmp_path: Path
+) -> None:
+    still = recipe(learning_rate=1e-12, epochs=1, start=f'"{dense_run.folder}"')
+    run = train(still, tmp_path / "tuned", dataset=small)
+    for mine, theirs in zip(weights(run), weights(dense_run), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-7)
+    content = (dense_run.folder / "model.keras").read_bytes()
+    assert run.environment()["start_sha256"] == hashlib.sha256(content).hexdigest()
+    assert "start_sha256" not in dense_run.environment()
+
+
+def test_a_training_that_began_with_other_weights_resumes_without_them(
+    dense_run: Run, small: Dataset, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(dense_run.folder, tmp_path / "first")
+    tuning = recipe(start=f'"{copy}"')
+    whole = train(tuning, tmp_path / "whole", dataset=small)
+    half = interrupted(small, tmp_path / "half", 1, tuning)
+    shutil.rmtree(copy)
+    assert_same(train(tuning, half.folder, dataset=small, resume=True), whole)
+
+
+def test_weights_of_another_shape_are_refused_before_anything_is_written(
+    dense_run: Run, small: Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=r"its layers are not those of .*expected \[\(3, 3, 1, 32"):
+        train(recipe("conv", start=f'"{dense_run.folder}"'), tmp_path / "run", dataset=small)
+    with pytest.raises(UsageError, match="nowhere: no such run folder or model file"):
+        train(recipe(start="nowhere"), tmp_path / "run", dataset=small)
+    assert not (tmp_path / "run").exists()
+
+
 def test_nothing_to_resume(small: Dataset, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no run to resume"):
         train(recipe(), tmp_path / "run", dataset=small, resume=True)
@@ -485,7 +520,8 @@ TRAINING = """
 import sys
 from chiffres.training.batches import Batches
 from chiffres.training.recipe import load_recipe
-from chiffres.training.train import Randomness, train
+from chiffres.training.callbacks import Randomness
+from chiffres.training.train import train
 
 train(load_recipe("conv-dropout", sys.argv[2:]), sys.argv[1])
 """

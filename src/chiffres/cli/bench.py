@@ -41,6 +41,7 @@ def bench_training(
     from chiffres.bench import pictures
     from chiffres.bench.training import Measured, bench_training
     from chiffres.data import load_dataset
+    from chiffres.models import find_builder
     from chiffres.report import figures
     from chiffres.report.words import Words, user_language
 
@@ -51,6 +52,8 @@ def bench_training(
         pairs = (peer.partition("=") for peer in peers)
         interpreters = {name: Path(python) for name, _, python in pairs}
         names = [name.strip() for name in models.split(",")]
+        for name in names:
+            find_builder(name)  # a wrong name is said before digits are downloaded
         measured = bench_training(load_dataset(data), names, epochs, interpreters, _say_epoch)
     if chart:
         figures.save(pictures.bars(measured, words), chart)

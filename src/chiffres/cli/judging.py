@@ -75,7 +75,11 @@ def evaluate(
 def _document(
     evaluation: Evaluation, under: Mapping[str, Evaluation], apart: Separation | None
 ) -> dict[str, Any]:
+    from chiffres.evaluation.corrected import on_corrected_labels
+
     document = evaluation.json()
+    if corrected := on_corrected_labels(evaluation):
+        document["corrected"] = corrected.summary()
     if under:
         document["robustness"] = {name: each.accuracy for name, each in under.items()}
     if apart:
@@ -84,6 +88,7 @@ def _document(
 
 
 def _print_evaluation(evaluation: Evaluation, words: Words) -> None:
+    from chiffres.evaluation.corrected import on_corrected_labels
     from chiffres.report import tables
 
     typer.echo(
@@ -95,6 +100,12 @@ def _print_evaluation(evaluation: Evaluation, words: Words) -> None:
         f"{words.plain('calibration_error')} {words.percent(evaluation.calibration_error)}, "
         f"{words.plain('errors_at_coverage')} {words.percent(evaluation.errors_at_99_coverage)}"
     )
+    if corrected := on_corrected_labels(evaluation):
+        typer.echo(
+            f"{words.plain('corrected_labels')}: {words.number(corrected.n)} "
+            f"{words.plain('count')}, {words.plain('accuracy')} "
+            f"{words.percent(corrected.accuracy)} ({tables.interval(corrected, words)})"
+        )
     confusion, per_digit = tables.confusion(evaluation), tables.per_digit(evaluation, words)
     print_table(confusion.headings, confusion.rows, words.plain("confusion_caption"))
     print_table(per_digit.headings, per_digit.rows)

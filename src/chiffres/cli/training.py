@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -75,12 +76,22 @@ def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            metavar="RECIPE", help="dense, conv, conv-pool, conv-dropout, or FILE.toml."
+            metavar="RECIPE",
+            help="dense, conv, conv-pool, conv-dropout, swift, reader, or FILE.toml.",
         ),
     ],
     data: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Replace the recipe's data; see: chiffres data list."),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            help="Begin with this model's weights, not new ones: a tenth of the learning rate and "
+            "a fifth of the epochs do, then, unless set.",
+        ),
     ] = None,
     settings: Settings = [],  # noqa: B006 — typer copies it
     seed: Seed = None,
@@ -99,9 +110,16 @@ def train(
     from chiffres.training.train import train as train_recipe
 
     words = Words(language or user_language())
-    chosen = load_recipe(
-        recipe, settings + as_settings(data=json.dumps(data) if data else None, seed=seed)
-    )
+    settings = settings + as_settings(data=json.dumps(data) if data else None, seed=seed)
+    if start:
+        usual = load_recipe(recipe)
+        gently = as_settings(
+            start=json.dumps(start),
+            learning_rate=usual.learning_rate / 10,
+            epochs=math.ceil(usual.epochs / 5),
+        )
+        settings = gently + settings
+    chosen = load_recipe(recipe, settings)
     dataset = load_dataset(chosen.data)
     name = f"{Path(recipe).stem}-{file_name(dataset.name)}-{chosen.seed}"
     out = out or Path("runs") / name

@@ -36,7 +36,8 @@ def export_onnx(model: Path, out: Path | None = None) -> Path:
     Its input ``images`` is ``(n, 28, 28)`` uint8, 0 = background, 255 = ink, for any ``n``; its
     output ``probabilities`` is ``(n, 10)`` float32, each row 0 to 1 with the sum 1. A model without
     a final softmax is given one. Where ``model`` is a run folder, the file's metadata have what it
-    was trained with: ``recipe`` (TOML), ``dataset`` and ``dataset_sha256``.
+    was trained with, ``recipe`` (TOML), ``dataset`` and ``dataset_sha256``, and, once calibrated,
+    the ``threshold`` below which an answer is better refused, 0 to 1.
 
     Raises:
         MissingExtraError: the package onnx is not installed.
@@ -105,9 +106,11 @@ def _metadata(model: Path) -> dict[str, str]:
     if not run.exists:
         return {}
     dataset = run.environment().get("dataset", {})
+    calibration = run.metrics().get("calibration") or {}
     known = {
         "recipe": run.recipe().toml(),
         "dataset": dataset.get("name"),
         "dataset_sha256": dataset.get("sha256"),
+        "threshold": calibration.get("threshold"),
     }
-    return {key: value for key, value in known.items() if value}
+    return {key: str(value) for key, value in known.items() if value is not None}

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from chiffres.models.backend import keras
 
 layers = keras.layers
 
 
+def convolution(filters: int) -> list[Any]:
+    """Return a normalised 3×3 convolution."""
+    return [
+        layers.Conv2D(filters, 3, use_bias=False, kernel_initializer="he_uniform"),
+        layers.BatchNormalization(momentum=0.9),
+        layers.ReLU(),
+    ]
+
+
 def swift() -> keras.Sequential:
-    """Three convolutions, the first two pooled: 23,002 parameters."""
+    """Three convolutions, the first two pooled: 29,418 parameters to train."""
     return keras.Sequential(
         [
             keras.Input((28, 28, 1)),
-            layers.Conv2D(16, 3, activation="relu", kernel_initializer="he_uniform"),
+            layers.Conv2D(16, 5, activation="relu", kernel_initializer="he_uniform"),
             layers.MaxPooling2D(),
-            layers.Conv2D(32, 3, activation="relu", kernel_initializer="he_uniform"),
+            *convolution(32),
             layers.MaxPooling2D(),
-            layers.Conv2D(48, 3, activation="relu", kernel_initializer="he_uniform"),
+            *convolution(64),
             layers.Flatten(),
             layers.Dense(10, activation="softmax"),
         ]

@@ -19,7 +19,9 @@ logger = logging.getLogger("chiffres.native")
 
 
 def accelerate(
-    model: keras.Sequential, training_loss: Callable[[Any, Any], Any] | None = None
+    model: keras.Sequential,
+    training_loss: Callable[[Any, Any], Any] | None = None,
+    bfloat16: bool = False,
 ) -> keras.Sequential:
     """Let ``model`` train natively inside Keras's own ``fit``; return it.
 
@@ -37,6 +39,8 @@ def accelerate(
         model: layers in a row.
         training_loss: of labels and logits, what is minimised in place of the cross-entropy that
             the model is compiled with, which evaluation keeps to.
+        bfloat16: train with products of bfloat16 numbers, where the processor has them. Weights,
+            sums and all that is measured afterwards stay float32.
     """
     if BACKEND != "torch":
         _say_why(model.name, f"the backend is {BACKEND}, not torch")
@@ -57,8 +61,10 @@ def accelerate(
         return plain.fit(**options)
 
     model.fit = fit
-    model.make_train_function = functools.partial(_make_function, model, "train", training_loss)
-    model.make_test_function = functools.partial(_make_function, model, "test", None)
+    model.make_train_function = functools.partial(
+        _make_function, model, "train", training_loss, bfloat16
+    )
+    model.make_test_function = functools.partial(_make_function, model, "test", None, False)
     return model
 
 
@@ -77,14 +83,14 @@ class InOneThread(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def _make_function(
-    model: keras.Sequential, kind: str, training_loss: Any, force: bool = False
+    model: keras.Sequential, kind: str, training_loss: Any, bfloat16: bool, force: bool = False
 ) -> None:
     """Set the model's train or test function. Anew each time: layers may have changed."""
     from chiffres.native.layers import NotLowered
     from chiffres.native.step import Step
 
     try:
-        function = getattr(Step(model, kind == "train", training_loss), kind)
+        function = getattr(Step(model, kind == "train", training_loss, bfloat16), kind)
     except NotLowered as reason:
         _say_why(model.name, str(reason))
         getattr(type(model), f"make_{kind}_function")(model, force=True)

@@ -145,10 +145,15 @@ def _convolution(layer: Any, training: bool) -> list[Operation]:
     size, strides, dilation = layer.kernel_size, layer.strides, layer.dilation_rate
 
     def convolution(x: torch.Tensor) -> torch.Tensor:
+        padding = [0, 0]
         if layer.padding == "same":
-            x = F.pad(x, _same(x, size, strides, dilation))
+            _, _, left, right, top, bottom = around = _same(x, size, strides, dilation)
+            if (left, top) == (right, bottom):
+                padding = [top, left]
+            else:
+                x = F.pad(x, around)
         weight = kernel.permute(3, 2, 0, 1)
-        maps = F.conv2d(_first(x), weight, bias, strides, 0, dilation, layer.groups)
+        maps = F.conv2d(_first(x), weight, bias, strides, padding, dilation, layer.groups)
         return _last(maps).contiguous()
 
     return [convolution, *_activation(layer.activation)]
@@ -213,7 +218,7 @@ def _batch_normalization(layer: Any, training: bool) -> list[Operation]:
 def _dropout(layer: Any, training: bool) -> list[Operation]:
     if kernels.LIBRARY is None:
         return [lambda x: keras.random.dropout(x, layer.rate, seed=layer.seed_generator)]
-    return [lambda x: kernels.dropout(x, draw(layer))]
+    return [lambda x: kernels.dropout(x.float(), draw(layer))]
 
 
 def draw(layer: Any) -> kernels.Drop:

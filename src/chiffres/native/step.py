@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812 - as in Torch's own documentation
 from chiffres.errors import TrainingError
 from chiffres.models.backend import keras
 from chiffres.native.head import Head, with_head
-from chiffres.native.layers import NotLowered, lower, softmax
+from chiffres.native.layers import NotLowered, Operation, lower, softmax
 from chiffres.native.optimizers import updater
 
 Logs = dict[str, Any]
@@ -27,7 +28,11 @@ class Step:
     """
 
     def __init__(
-        self, model: keras.Sequential, training: bool, training_loss: Loss | None = None
+        self,
+        model: keras.Sequential,
+        training: bool,
+        training_loss: Loss | None = None,
+        bfloat16: bool = False,
     ) -> None:
         if type(model) is not keras.Sequential:
             raise NotLowered(f"it is a {type(model).__name__}, not a Sequential")
@@ -38,6 +43,7 @@ class Step:
         self.model = model
         self.input_shape = tuple(model.input_shape[1:])
         self.operations = lower(model, training)
+        self.bfloat16 = bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
         self.head: Head | None = None
         self.variables = model.trainable_variables
         self.values = [variable.value for variable in self.variables]
@@ -122,9 +128,10 @@ class Step:
         return x.to(torch.float32), y
 
     def _operate(self, x: torch.Tensor) -> torch.Tensor:
-        for operation in self.operations:
-            x = operation(x)
-        return x
+        if self.bfloat16:
+            with torch.autocast("cpu", torch.bfloat16):
+                return functools.reduce(_apply, self.operations, x).float()
+        return functools.reduce(_apply, self.operations, x)
 
     def _forward(
         self, x: torch.Tensor, y: torch.Tensor, training: bool
@@ -147,6 +154,10 @@ class Step:
             labels = y.argmax(-1) if type(metric) is _CATEGORICAL else y.reshape(len(y))
             mean.add((output.argmax(-1) == labels).sum(), len(x))
         return {mean.name: mean.result() for mean in self.means}
+
+
+def _apply(x: torch.Tensor, operation: Operation) -> torch.Tensor:
+    return operation(x)
 
 
 _CATEGORICAL = keras.metrics.CategoricalAccuracy

@@ -42,8 +42,12 @@ class Recipe(BaseModel):
         label_smoothing: the share of each target, 0 to below 1, that is spread over all digits.
         augment: the name of what is done to the digits in training.
         negatives: how many images of no digit are trained on, as a share of the digits, 0 to 1.
+        precision: of the products in training: ``"bfloat16"`` is faster where the processor has
+            it, and ``"float32"`` elsewhere.
         batch_size: digits per step, at least 1.
         epochs: passes over the training part, at least 1.
+        start: the model whose weights the training begins with: a run folder, a model file or the
+            name of a shipped model; it has the layers of ``model``. Empty: with new ones.
         seed: of the initial weights, the order of the digits and the dropout.
     """
 
@@ -64,8 +68,10 @@ class Recipe(BaseModel):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     augment: str = "none"
     negatives: float = Field(default=0.0, ge=0, le=1)
+    precision: Literal["float32", "bfloat16"] = "float32"
     batch_size: int = Field(default=128, ge=1)
     epochs: int = Field(default=20, ge=1)
+    start: str = ""
     seed: int = Field(default=9000, ge=0, lt=2**31)
 
     @model_validator(mode="after")

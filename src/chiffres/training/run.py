@@ -7,6 +7,7 @@ are renewed after each epoch, each whole or not at all, so that an interrupted t
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -20,7 +21,7 @@ from typing import Any
 import chiffres
 from chiffres.data import Dataset
 from chiffres.errors import RunError
-from chiffres.models.files import MODEL_FILE
+from chiffres.models.files import MODEL_FILE, find_model
 from chiffres.storage import write_text
 from chiffres.training.recipe import Recipe, load_recipe
 
@@ -84,7 +85,11 @@ class Run:
 
     def start(self, recipe: Recipe, dataset: Dataset, backend: str) -> None:
         """Write down what is about to be trained, on what, with what."""
-        self._write_json("environment.json", environment(dataset, backend))
+        made_with = environment(dataset, backend)
+        if recipe.start:
+            content = find_model(recipe.start).read_bytes()
+            made_with["start_sha256"] = hashlib.sha256(content).hexdigest()
+        self._write_json("environment.json", made_with)
         write_text(self.folder / "recipe.toml", recipe.toml())
 
     def write_history(self, history: History) -> None:
