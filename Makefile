@@ -13,6 +13,15 @@ test-backends:  ## the tests that run on every backend, on TensorFlow and on JAX
 bench: .venv  ## time training beside Torch alone and Keras on Torch, TensorFlow and JAX
 	scripts/bench --data $(DATA)
 
+course: .venv  ## open the course's notebooks in Jupyter
+	scripts/course
+
+notebooks: .venv  ## make the notebooks anew from notebooks/course.py
+	scripts/notebooks
+
+test-course: .venv  ## run the notebooks from top to bottom, in both languages
+	scripts/test-course
+
 docs: .venv  ## the documentation site, into site/
 	scripts/docs
 
@@ -31,4 +40,4 @@ clean:  ## remove what the targets above made; runs/ stays
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
 
-.PHONY: lab test test-backends bench docs weights build clean help
+.PHONY: lab course notebooks test test-backends test-course bench docs weights build clean help

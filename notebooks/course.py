@@ -581,7 +581,7 @@ for pair in comparison.pairs:
     )
 
 # %%
-course.show(charts.accuracies(comparison.models, course.words))
+course.show(charts.cost_against_accuracy(comparison.models, comparison.costs, course.words))
 
 # %% [markdown] lang="fr"
 """

@@ -20,7 +20,7 @@ from chiffres.cli import app
 COMMANDS = "reference/commands.md"
 PARTS = (
     *("data", "models", "training", "native", "evaluation", "export", "reading", "report"),
-    *("lab", "serve", "bench"),
+    *("lab", "course", "serve", "bench"),
 )
 """The parts of the package, from the bottom layer up; one that is not there is left out."""
 

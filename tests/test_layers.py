@@ -13,7 +13,7 @@ import chiffres
 
 LAYERS = (  # from the top
     {"cli", "__main__"},
-    {"serve", "lab", "bench"},
+    {"course", "serve", "lab", "bench"},
     {"report"},
     {"evaluation", "export"},
     {"training", "reading"},

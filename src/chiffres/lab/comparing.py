@@ -48,7 +48,7 @@ def compare_runs(
     runs = [run for group in groups.values() for run in group]
     dataset = dataset or load_dataset(runs[0].recipe().data)
     _check(runs, dataset)
-    with Console(stderr=True).status("evaluating"):
+    with Console(stderr=True, force_jupyter=False).status("evaluating"):
         models = [
             JudgedModel(name, [judge(run, dataset, name) for run in group])
             for name, group in groups.items()
