@@ -17,7 +17,6 @@ from typing import Any
 
 import jupytext
 import nbformat
-from nbformat import NotebookNode
 
 from chiffres.report.words import french_spaces, languages
 from chiffres.storage import write_text
@@ -27,7 +26,7 @@ SCRIPT = FOLDER / "course.py"
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
-def notebook(language: str, *, solved: bool = False) -> NotebookNode:
+def notebook(language: str, *, solved: bool = False) -> Any:
     """Return the course in one language.
 
     Args:

@@ -41,7 +41,7 @@ def dropped_unscaled(values: Array, rate: float, rng: np.random.Generator) -> Ar
 def pooled_from_zero(image: Array, size: int) -> Array:
     rows, columns = (length // size for length in image.shape)
     kept = image[: rows * size, : columns * size].reshape(rows, size, columns, size)
-    return np.maximum(kept.max(axis=(1, 3)), 0)
+    return np.asarray(np.maximum(kept.max(axis=(1, 3)), 0))
 
 
 def halved(weights: Array) -> tuple[Array, float]:
@@ -53,7 +53,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "least_ink": (0, "0 is not it"),
     "steps": (
         lambda digits, batch_size: digits // batch_size,
-        "4000, 128 it gives 31; expected 32",
+        "4000, 128 it gives 31;",
     ),
     "parameters": (lambda inputs, units: inputs * units, "expected 235500"),
     "guess_loss": (0.1, "0.1 is not it"),
@@ -61,7 +61,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "convolve": (lambda image, kernel: convolve_2d(image, np.flip(kernel)), "expected"),
     "max_pool": (pooled_from_zero, "expected"),
     "flattened": (21_632, "21632 is not it"),
-    "dropout": (dropped_by_count, "At a rate of 0.2, the share 0.3"),
+    "dropout": (dropped_by_count, "At a rate of 0.2, the share 0.299"),
     "best_epoch": (lambda losses: int(np.argmin(losses)), "it gives 2; expected 3"),
     "mcnemar": (lambda only_a, only_b: 1.0, "15, 5 it gives 1.0"),
     "holm": (lambda p_values: [len(p_values) * p for p in p_values], "expected"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,6 @@ pytest.importorskip("nbclient", reason="the extra course is not installed")
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from nbclient import NotebookClient
-from nbformat import NotebookNode
 
 import make_notebooks
 from chiffres.course.exercises import EXERCISES
@@ -21,7 +21,7 @@ from chiffres.course.exercises import EXERCISES
 EPOCHS = {"CHIFFRES_COURSE_EPOCHS": "1"}
 
 
-def run(notebook: NotebookNode, tmp_path: Path, **variables: str) -> str:
+def run(notebook: Any, tmp_path: Path, **variables: str) -> str:
     """Run a notebook in a kernel of its own; return all that it shows."""
     client = NotebookClient(notebook, timeout=280, kernel_name="python3")
     client.execute(cwd=str(tmp_path), env=os.environ | variables)

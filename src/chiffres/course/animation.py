@@ -15,7 +15,14 @@ from markupsafe import Markup
 
 from chiffres.report.words import Words
 
-LABELS = ("image", "feature_map", "play", "pause", "stop")
+LABELS = {
+    "image": "slide_image",
+    "feature_map": "slide_feature_map",
+    "play": "slide_play",
+    "pause": "slide_pause",
+    "stop": "slide_stop",
+}
+FORMULAS = {"sum": "slide_sum", "max": "slide_max", "average": "slide_average"}
 DECIMALS = 3
 
 
@@ -46,8 +53,8 @@ def sliding_window(
         "stride": size if kernel is None else 1,
         "kind": kind,
         "language": words.language,
-        "labels": {label: words.plain(f"slide_{label}") for label in LABELS},
-        "formula": words.plain({"sum": "slide_sum", "max": "slide_max"}.get(kind, "slide_average")),
+        "labels": {label: words.plain(key) for label, key in LABELS.items()},
+        "formula": words.plain(FORMULAS[kind]),
     }
     environment = Environment(
         loader=PackageLoader("chiffres.course", "."), autoescape=True, undefined=StrictUndefined

@@ -69,7 +69,7 @@ class Course:
         if problem is None:
             return self._verdict(True, self.words("course_right"), self.words(exercise.right))
         said = self.words(problem.key, **problem.values)
-        hint = Markup("<details><summary>{}</summary>{}</details>").format(
+        hint = Markup("<details><summary>{}</summary>\n{}</details>").format(
             self.words("course_hint"), self.words(exercise.hint)
         )
         return self._verdict(None if problem is UNANSWERED else False, said, hint)
