@@ -46,6 +46,15 @@ def test_the_turn_of_the_validation_loss_is_read_from_the_history(comparison: Co
         assert said is (losses.index(min(losses)) == len(losses) - 1)
 
 
+def test_models_whose_validation_loss_turns_together_are_told_as_one(
+    comparison: Comparison,
+) -> None:
+    model = comparison.models[0]
+    twins = Comparison(comparison.dataset, [model, renamed(model, "twin")])
+    *_, text = overfitting(twins, Words("en"))
+    assert f"of all is lowest after epoch {model.best_epoch};" in text
+
+
 def test_the_terminal_and_the_page_have_the_same_table(comparison: Comparison) -> None:
     table = comparison_tables.side_by_side(comparison, Words("fr"))
     assert [row[0] for row in table.rows] == ["conv", "conv-pool", "conv-dropout"]

@@ -106,7 +106,7 @@ def _names(recipes: Sequence[Recipe]) -> list[str]:
     return [
         " ".join(
             [model] * (len(set(models)) > 1)
-            + [f"{key}={values[key]}" for key in differing if values[key] is not None]
+            + [f"{key}={values[key]}" for key in differing if values[key] not in (None, "")]
         )
         or model
         for model, values in zip(models, apart, strict=True)

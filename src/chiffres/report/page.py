@@ -29,6 +29,8 @@ from chiffres.training.run import COLUMNS
 
 NOTICES = {"mnist": None, "mnist-5k": "notice_subset"}
 """What the page says first about each dataset; of any other that figures do not compare."""
+UNSET = (None, "")
+"""What a recipe's key says where nothing is asked of it."""
 
 
 def write_report(comparison: Comparison, path: Path, words: Words) -> None:
@@ -183,9 +185,9 @@ def _hyper_parameters(models: Sequence[JudgedModel], words: Words) -> tables.Tab
     shown = recipes[:1] if alike else recipes
     headings = [words.plain("value")] if alike else [model.name for model in models]
     rows = [
-        [key, *("·" if recipe[key] is None else str(recipe[key]) for recipe in shown)]
+        [key, *("·" if recipe[key] in UNSET else str(recipe[key]) for recipe in shown)]
         for key in recipes[0]
-        if any(recipe[key] is not None for recipe in shown)
+        if any(recipe[key] not in UNSET for recipe in shown)
     ]
     return tables.Table([words.plain("key"), *headings], rows)
 

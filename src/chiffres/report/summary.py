@@ -54,7 +54,6 @@ def overfitting(comparison: Comparison, words: Words) -> list[Markup]:
         (model,) = comparison.models
         return [turn_of(model, words)]
     least, *_, most = sorted(comparison.models, key=lambda model: model.gap)
-    first, *_, last = sorted(comparison.models, key=lambda model: model.best_epoch)
     estimate = gap_difference_of(most, least)
     return [
         words(
@@ -69,14 +68,22 @@ def overfitting(comparison: Comparison, words: Words) -> list[Markup]:
             **points_range(estimate.interval, words),
             p=words.p_value(estimate.p_value),
         ),
-        words(
-            "turn_range",
-            first=first.name,
-            last=last.name,
-            epoch_first=first.best_epoch,
-            epoch_last=last.best_epoch,
-        ),
+        _turns(comparison.models, words),
     ]
+
+
+def _turns(models: Sequence[JudgedModel], words: Words) -> Markup:
+    """Say whose validation loss turned first and whose last."""
+    first, *_, last = sorted(models, key=lambda model: model.best_epoch)
+    if first.best_epoch == last.best_epoch:
+        return words("turn_same", epoch=first.best_epoch)
+    return words(
+        "turn_range",
+        first=first.name,
+        last=last.name,
+        epoch_first=first.best_epoch,
+        epoch_last=last.best_epoch,
+    )
 
 
 def cross_validated(validation: CrossValidation, words: Words) -> Markup:
