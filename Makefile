@@ -25,6 +25,9 @@ test-course: .venv  ## run the notebooks from top to bottom, in both languages
 docs: .venv  ## the documentation site, into site/
 	scripts/docs
 
+embedded: .venv  ## exported networks on emulated microcontrollers (MODELS="runs/…" for a table of yours)
+	scripts/embedded $(MODELS)
+
 weights: .venv  ## train the models that come with Chiffres, on the whole of MNIST, and judge them
 	scripts/weights
 
@@ -40,4 +43,4 @@ clean:  ## remove what the targets above made; runs/ stays
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
 
-.PHONY: lab course notebooks test test-backends test-course bench docs weights build clean help
+.PHONY: lab course notebooks test test-backends test-course bench docs embedded weights build clean help

@@ -24,6 +24,7 @@ CLASSES: dict[str, Any] = {
         ("UnknownNameError", 2),
         ("RecipeError", 2),
         ("MissingExtraError", 2),
+        ("MissingToolError", 2),
         ("JobError", 1),
         ("DatasetError", 1),
         ("ImageError", 1),

@@ -4,7 +4,8 @@ ChiffresError
 ├── UsageError           what was asked for cannot be: exit code 2
 │   ├── UnknownNameError     no such dataset, model, recipe or language
 │   ├── RecipeError          a recipe with an unknown key or a value out of range
-│   └── MissingExtraError    a part of Chiffres that is not installed
+│   ├── MissingExtraError    a part of Chiffres that is not installed
+│   └── MissingToolError     a compiler or an emulator that is not installed
 └── JobError             what was asked for went wrong: exit code 1
     ├── DatasetError         a dataset that is missing, damaged or wrongly shaped
     ├── ImageError           an image that cannot be decoded, or that shows no digit
@@ -55,6 +56,16 @@ class MissingExtraError(UsageError):
         super().__init__(
             f"{purpose} needs the package {missing!r}, which is not installed; "
             f"install the extra with: pip install 'chiffres[{extra}]'"
+        )
+
+
+class MissingToolError(UsageError):
+    """A compiler or an emulator that is not installed."""
+
+    def __init__(self, purpose: str, missing: Iterable[str], packages: Iterable[str]) -> None:
+        super().__init__(
+            f"{purpose} needs {', '.join(missing)}, which this machine lacks; install, on Debian "
+            f"or Ubuntu: apt-get install {' '.join(packages)}"
         )
 
 

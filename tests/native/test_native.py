@@ -113,7 +113,19 @@ def stack_of(draw: Callable[[st.SearchStrategy[Any]], Any]) -> list[Any]:
     ]
     stack.append(convolution)
     if draw(st.booleans()):
-        stack.append(layers.BatchNormalization(scale=draw(st.booleans()), momentum=0.7))
+        between = keras.initializers.RandomUniform(0.5, 2)
+        stack.append(
+            layers.BatchNormalization(
+                scale=draw(st.booleans()),
+                momentum=0.7,
+                beta_initializer="random_normal",
+                gamma_initializer=between,
+                moving_mean_initializer="random_normal",
+                moving_variance_initializer=between,
+            )
+        )
+        if draw(st.booleans()):
+            stack.append(layers.ReLU())
     if pooling:
         stack.append(pooling(draw(pair), strides=draw(pair), padding=draw(padding)))
     stack.append(draw(st.sampled_from([layers.Flatten, layers.GlobalAveragePooling2D]))())

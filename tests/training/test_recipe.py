@@ -63,6 +63,9 @@ def test_the_shipped_recipes_are_the_lab_s(name: str) -> None:
         "label_smoothing": 0.0,
         "augment": "none",
         "negatives": 0.0,
+        "teacher": "",
+        "teaching": 0.7,
+        "bits": [],
         "precision": "float32",
         "batch_size": 128,
         "epochs": 20,
@@ -82,10 +85,17 @@ def test_the_recipes_that_are_no_lab_s(name: str) -> None:
     find_augmentation(recipe.augment)  # raises where there is none
 
 
+@pytest.mark.parametrize("name", ["micro", "nano"])
+def test_the_recipes_for_microcontrollers(name: str) -> None:
+    recipe = load_recipe(name)
+    assert (recipe.model, recipe.scale, recipe.schedule) == (name, "raw", "one-cycle")
+    assert recipe.bits == [4, 4, 4, 4]
+    find_augmentation(recipe.augment)
+
+
 def test_every_shipped_recipe_has_a_model() -> None:
-    assert {*("conv", "conv-dropout", "conv-pool", "dense"), "reader", "swift"} <= set(
-        recipe_names()
-    )
+    labs, chips = {"conv", "conv-dropout", "conv-pool", "dense"}, {"micro", "nano"}
+    assert labs | chips | {"reader", "swift"} <= set(recipe_names())
     assert recipe_names() == sorted(recipe_names())
     assert {load_recipe(name).model for name in recipe_names()} <= models().keys()
 
@@ -124,6 +134,9 @@ def test_every_key_can_be_set(recipe: Recipe) -> None:
         ("augment=reader", "augment", "reader"),
         ("negatives=0", "negatives", 0.0),
         ("negatives=1", "negatives", 1.0),
+        ("teacher=runs/reader", "teacher", "runs/reader"),
+        ("teaching=1", "teaching", 1.0),
+        ("bits=[8, 4]", "bits", [8, 4]),
     ],
 )
 def test_a_setting_replaces_a_key(setting: str, key: str, value: object) -> None:
@@ -171,6 +184,10 @@ def test_the_last_setting_counts() -> None:
         ("label_smoothing=-1", r"label_smoothing = -1: expected greater than or equal to 0"),
         ("negatives=1.5", r"negatives = 1\.5: expected less than or equal to 1"),
         ("negatives=-1", r"negatives = -1: expected greater than or equal to 0"),
+        ("teaching=1.1", r"teaching = 1\.1: expected less than or equal to 1"),
+        ("bits=4", r"bits = 4: expected a valid list"),
+        ("bits=[4, 9]", r"bits.1 = 9: expected less than or equal to 8"),
+        ("bits=[1]", r"bits.0 = 1: expected greater than or equal to 2"),
         ("augment=3", r"augment = 3: expected a valid string"),
         ("loss=mse", r"loss = 'mse': expected 'sparse_categorical_crossentropy'"),
         ("model=3", r"model = 3: expected a valid string"),

@@ -1,4 +1,4 @@
-"""Commands that measure speed: bench training."""
+"""Commands that measure: bench training, bench embedded."""
 
 from __future__ import annotations
 
@@ -71,3 +71,67 @@ def bench_training(
 
 def _say_epoch(model: str, engine: str, seconds: float) -> None:
     typer.echo(f"{model}, {engine}: {seconds:.2f} s", err=True)
+
+
+@bench_app.command(
+    "embedded", epilog="Example: chiffres bench embedded runs/micro-mnist-9000 --images 1000"
+)
+def bench_embedded(
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="MODEL...", help="Run folders or model files.")
+    ] = None,
+    data: Data = "auto",
+    targets: Annotated[
+        str, typer.Option(metavar="NAMES", help="Which processors, with commas between.")
+    ] = "cortex-m0,cortex-m4,rv32",
+    images: Annotated[int, typer.Option(min=1, help="Of the test part, at most.")] = 100,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON document, nothing else.")
+    ] = False,
+    saved: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="JSON", help="Show what --json wrote, measure nothing."),
+    ] = None,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="The table in Markdown.")] = False,
+    chart: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Draw accuracy against flash there.")
+    ] = None,
+    language: Language = "",
+) -> None:
+    """Run models, exported to C, on emulated processors: agreement, flash, RAM, instructions.
+
+    Runs of the same model stand on one line. make embedded installs the compilers and emulators.
+    """
+    from chiffres.bench import on_targets
+    from chiffres.data import load_dataset
+    from chiffres.errors import UsageError
+    from chiffres.models.files import find_model
+    from chiffres.report import figures
+    from chiffres.report.words import Words, user_language
+
+    words = Words(language or user_language())
+    if saved:
+        rows = on_targets.from_json(saved)
+    else:
+        for model in models or []:
+            find_model(model)  # a wrong name is said before digits are downloaded
+        names = [name.strip() for name in targets.split(",")]
+        rows = on_targets.bench_embedded(models or [], load_dataset(data), names, images, _say)
+    if not rows:
+        raise UsageError("nothing was measured: name a model that fits a processor")
+    if chart:
+        figures.save(on_targets.chart(rows, words), chart)
+    if as_json:
+        typer.echo(json.dumps(on_targets.as_json(rows), indent=2))
+        return
+    table = on_targets.table(rows, words)
+    if as_markdown:
+        typer.echo(table.markdown())
+    else:
+        print_table(table.headings, table.rows)
+    if chart:
+        typer.echo(str(chart))
+
+
+def _say(what: str) -> None:
+    typer.echo(what, err=True)

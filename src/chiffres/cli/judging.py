@@ -212,16 +212,32 @@ def predict(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: chiffres export runs/lab-mnist/conv --to h5")
+@app.command(epilog="Example: chiffres export runs/micro-mnist-9000 --to c --max-flash 16384")
 def export(
     model: Model,
-    target: Annotated[str, typer.Option("--to", metavar="h5|keras|onnx", help="In which form.")],
+    target: Annotated[
+        str, typer.Option("--to", metavar="h5|keras|onnx|tflite|c", help="In which form.")
+    ],
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="By default the lab's name for it, here.")
+        Path | None,
+        typer.Option(metavar="PATH", help="A file, or c's folder; by default a name here."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="c, tflite: rounded by these digits; by default the run's."
+        ),
+    ] = None,
+    max_flash: Annotated[
+        int | None, typer.Option(metavar="BYTES", min=0, help="c: refuse what takes more flash.")
+    ] = None,
+    max_ram: Annotated[
+        int | None, typer.Option(metavar="BYTES", min=0, help="c: refuse what takes more RAM.")
     ] = None,
 ) -> None:
     """Write a trained model in another form, without its optimizer."""
     from chiffres.export import export_model
 
-    path = export_model(model, target, out)
-    typer.echo(f"{path}: {path.stat().st_size:,} bytes")
+    path = export_model(model, target, out, data=data, max_flash=max_flash, max_ram=max_ram)
+    files = [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
+    typer.echo(f"{path}: {sum(each.stat().st_size for each in files):,} bytes")

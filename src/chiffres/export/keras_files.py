@@ -44,7 +44,7 @@ def output_path(model: Path, out: Path | None, suffix: str) -> Path:
     Raises:
         UsageError: there lies the model itself.
     """
-    path = out or Path(_default_name(model) + suffix)
+    path = out or Path(default_name(model) + suffix)
     if path.suffix != suffix:  # Keras chooses the format by it
         path = path.with_name(path.name + suffix)
     if path.exists() and path.samefile(find_model(model)):
@@ -52,8 +52,15 @@ def output_path(model: Path, out: Path | None, suffix: str) -> Path:
     return path
 
 
-def _default_name(model: Path) -> str:
-    if not model.is_dir():
-        return model.stem
-    name = Run(model).recipe().model
-    return LAB_NAMES.get(name, name)
+def default_name(model: Path) -> str:
+    """Return what an export of ``model`` is called, without the suffix: the lab's own name for it.
+
+    Else its model's or, of a single file, its own.
+    """
+    name = model_name(model)
+    return LAB_NAMES.get(name, name) if model.is_dir() else name
+
+
+def model_name(model: Path) -> str:
+    """Return the name of a run's model or, of a single file, the file's without its suffix."""
+    return Run(model).recipe().model if model.is_dir() else model.stem

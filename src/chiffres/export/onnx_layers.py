@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from chiffres.errors import UsageError
+from chiffres.export.keras_layers import Array, array_of, bias_of, layers_of, normalization, pads
 from chiffres.export.onnx_activations import ACTIVATIONS, softmax
-from chiffres.export.onnx_graph import Array, Graph, is_flat
+from chiffres.export.onnx_graph import Graph, is_flat
 from chiffres.models.backend import BACKEND, keras
 
 
@@ -28,21 +29,13 @@ def append(graph: Graph, model: keras.Sequential) -> None:
     Raises:
         UsageError: a layer, or one of its options, has no such node.
     """
-    for layer in _layers(model):
+    for layer in layers_of(model):
         _check(layer)
         shape = tuple(layer.compute_output_shape((None, *graph.shape))[1:])
         _NODES[type(layer)](graph, layer)
         graph.shape = shape
         if hasattr(layer, "activation"):
             _activate(graph, layer)
-
-
-def _layers(model: keras.Sequential) -> Iterator[Any]:
-    for layer in model.layers:
-        if isinstance(layer, keras.Sequential):
-            yield from _layers(layer)
-        else:
-            yield layer
 
 
 def _check(layer: Any) -> None:
@@ -67,7 +60,7 @@ def _nothing(graph: Graph, layer: Any) -> None:
 
 
 def _dense(graph: Graph, layer: Any) -> None:
-    kernel, bias = _array(layer.kernel), _bias(layer, layer.units)
+    kernel, bias = array_of(layer.kernel), bias_of(layer, layer.units)
     if graph.has_images:  # the same for each pixel, so a convolution of size 1×1
         graph.add("Conv", kernel.T[:, :, None, None], bias)
     elif len(graph.shape) == 1:
@@ -79,22 +72,24 @@ def _dense(graph: Graph, layer: Any) -> None:
 
 
 def _convolution(graph: Graph, layer: Any) -> None:
-    kernel = _array(layer.kernel).transpose(3, 2, 0, 1)
+    kernel = array_of(layer.kernel).transpose(3, 2, 0, 1)
     graph.add(
-        "Conv", kernel, _bias(layer, layer.filters), group=layer.groups, **_window(graph, layer)
+        "Conv", kernel, bias_of(layer, layer.filters), group=layer.groups, **_window(graph, layer)
     )
 
 
 def _depthwise_convolution(graph: Graph, layer: Any) -> None:
-    kernel = _array(layer.kernel)
-    _convolve_each(graph, layer, kernel, _bias(layer, math.prod(kernel.shape[2:])))
+    kernel = array_of(layer.kernel)
+    _convolve_each(graph, layer, kernel, bias_of(layer, math.prod(kernel.shape[2:])))
 
 
 def _separable_convolution(graph: Graph, layer: Any) -> None:
-    kernel = _array(layer.depthwise_kernel)
+    kernel = array_of(layer.depthwise_kernel)
     _convolve_each(graph, layer, kernel, np.zeros(math.prod(kernel.shape[2:])))
     graph.add(
-        "Conv", _array(layer.pointwise_kernel).transpose(3, 2, 0, 1), _bias(layer, layer.filters)
+        "Conv",
+        array_of(layer.pointwise_kernel).transpose(3, 2, 0, 1),
+        bias_of(layer, layer.filters),
     )
 
 
@@ -107,23 +102,10 @@ def _convolve_each(graph: Graph, layer: Any, kernel: Array, bias: Array) -> None
 
 def _window(graph: Graph, layer: Any) -> dict[str, Any]:
     """Return the attributes of a convolution or pooling."""
-    pads = _pads(graph, layer)
+    around = [*pads(layer, graph.shape)]
     if hasattr(layer, "pool_size"):
-        return {"kernel_shape": layer.pool_size, "strides": layer.strides, "pads": pads}
-    return {"strides": layer.strides, "pads": pads, "dilations": layer.dilation_rate}
-
-
-def _pads(graph: Graph, layer: Any) -> list[int]:
-    """Return how many rows and columns go above, left, below and right: TensorFlow's "same"."""
-    sizes = getattr(layer, "pool_size", None) or layer.kernel_size
-    missing = [0, 0]
-    for axis, dilation in enumerate(getattr(layer, "dilation_rate", (1, 1))):
-        length, stride = graph.shape[axis], layer.strides[axis]
-        reach = (math.ceil(length / stride) - 1) * stride + (sizes[axis] - 1) * dilation + 1
-        if layer.padding == "same":
-            missing[axis] = max(reach - length, 0)
-    before = [number // 2 for number in missing]
-    return [*before, *(number - first for number, first in zip(missing, before, strict=True))]
+        return {"kernel_shape": layer.pool_size, "strides": layer.strides, "pads": around}
+    return {"strides": layer.strides, "pads": around, "dilations": layer.dilation_rate}
 
 
 def _max_pooling(graph: Graph, layer: Any) -> None:
@@ -159,12 +141,7 @@ def _global_pooling(kind: str) -> Callable[[Graph, Any], None]:
 def _batch_normalization(graph: Graph, layer: Any) -> None:
     if layer.axis not in (-1, len(graph.shape)):
         _refuse(layer, f"normalizes axis {layer.axis}")
-    scale = 1 / np.sqrt(_array(layer.moving_variance).astype("f8") + layer.epsilon)
-    if layer.scale:
-        scale *= _array(layer.gamma)
-    offset = -_array(layer.moving_mean) * scale
-    if layer.center:
-        offset += _array(layer.beta)
+    scale, offset = normalization(layer)
     if graph.nodes[-1].op_type in ("Conv", "Gemm"):
         _scale_weights(graph, scale, offset)
     elif graph.has_images:  # faster than the two operators
@@ -255,12 +232,3 @@ _NODES: dict[type, Callable[[Graph, Any], None]] = {
     keras.layers.SpatialDropout2D: _nothing,
     keras.layers.ZeroPadding2D: _zero_padding,
 }
-
-
-def _array(variable: Any) -> Array:
-    return np.asarray(keras.ops.convert_to_numpy(variable))
-
-
-def _bias(layer: Any, features: int) -> Array:
-    """Return the layer's biases, zeros where it has none: batch normalization may change them."""
-    return np.zeros(features) if layer.bias is None else _array(layer.bias)

@@ -18,7 +18,7 @@ from chiffres.evaluation.judge import judge
 from chiffres.evaluation.metrics import evaluate
 from chiffres.evaluation.seeds import JudgedModel, accuracy_interval
 from chiffres.export.cost import measure_cost
-from chiffres.training.recipe import Recipe
+from chiffres.training.recipe import UNSET, Recipe
 from chiffres.training.run import Run
 
 FOLD = "fold-"
@@ -106,7 +106,7 @@ def _names(recipes: Sequence[Recipe]) -> list[str]:
     return [
         " ".join(
             [model] * (len(set(models)) > 1)
-            + [f"{key}={values[key]}" for key in differing if values[key] not in (None, "")]
+            + [f"{key}={values[key]}" for key in differing if values[key] not in UNSET]
         )
         or model
         for model, values in zip(models, apart, strict=True)

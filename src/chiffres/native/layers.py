@@ -244,6 +244,14 @@ def _rescaling(layer: Any, training: bool) -> list[Operation]:
     return [(lambda x: x * scale + offset) if offset else (lambda x: x * scale)]
 
 
+def _relu(layer: Any, training: bool) -> list[Operation]:
+    if layer.threshold or layer.negative_slope:
+        return [layer.call]
+    if layer.max_value is None:
+        return [torch.relu]
+    return [lambda x: x.clamp(0, layer.max_value)]
+
+
 def _call(layer: Any, training: bool) -> list[Operation]:
     return [layer.call]
 
@@ -260,7 +268,7 @@ _LOWERINGS: dict[type, Callable[[Any, bool], list[Operation]]] = {
     keras.layers.GlobalAveragePooling2D: _global_average_pooling,
     keras.layers.LeakyReLU: _call,
     keras.layers.MaxPooling2D: _max_pooling,
-    keras.layers.ReLU: _call,
+    keras.layers.ReLU: _relu,
     keras.layers.Rescaling: _rescaling,
     keras.layers.Reshape: _reshape,
     Product: _dense,

@@ -25,12 +25,11 @@ from chiffres.report.summary import (
 )
 from chiffres.report.words import Words
 from chiffres.storage import write_text
+from chiffres.training.recipe import UNSET
 from chiffres.training.run import COLUMNS
 
 NOTICES = {"mnist": None, "mnist-5k": "notice_subset"}
 """What the page says first about each dataset; of any other that figures do not compare."""
-UNSET = (None, "")
-"""What a recipe's key says where nothing is asked of it."""
 
 
 def write_report(comparison: Comparison, path: Path, words: Words) -> None:

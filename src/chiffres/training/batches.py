@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,10 @@ from chiffres.data import Digits
 from chiffres.data.negatives import training_negatives
 from chiffres.models import as_input, in_input_shape
 from chiffres.models.backend import BACKEND, keras
-from chiffres.training.augment import Augmentation
 from chiffres.training.loss import NOT_A_DIGIT
+
+Change = Callable[[Any, Any], Any]
+"""What is done to a batch of images, as by an ``Augmentation``: images and a generator in."""
 
 
 class Shuffled(Protocol):
@@ -50,7 +53,7 @@ def make_batches(
     examples: Digits | Examples,
     model: keras.Model,
     batch_size: int,
-    augmentation: Augmentation | None = None,
+    augmentation: Change | None = None,
 ) -> Shuffled:
     """Return ``examples`` as the model is fed with them fastest, in the same order everywhere."""
     if BACKEND != "torch":
@@ -73,7 +76,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         examples: Digits | Examples,
         model: keras.Model,
         batch_size: int,
-        augmentation: Augmentation | None = None,
+        augmentation: Change | None = None,
     ) -> None:
         super().__init__()
         self.examples = examples

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -17,6 +17,8 @@ from chiffres.models import Scale
 MAX_RECIPE_BYTES = 2**20
 USED_BY = {"momentum": ("sgd",), "weight_decay": ("adamw", "sgd")}
 """Which optimizers a key is for, where it is not for all."""
+UNSET: tuple[Any, ...] = (None, "", [])
+"""What a key says where nothing is asked of it."""
 
 
 class Recipe(BaseModel):
@@ -42,6 +44,11 @@ class Recipe(BaseModel):
         label_smoothing: the share of each target, 0 to below 1, that is spread over all digits.
         augment: the name of what is done to the digits in training.
         negatives: how many images of no digit are trained on, as a share of the digits, 0 to 1.
+        teacher: a run folder or model file, whose answers are learnt besides what is right; or
+            nothing.
+        teaching: the share of the loss, 0 to 1, that is to answer as the teacher does.
+        bits: of the weights, 2 to 8 for each layer that has any, which are trained with their
+            rounding in the loop; empty: 32.
         precision: of the products in training: ``"bfloat16"`` is faster where the processor has
             it, and ``"float32"`` elsewhere.
         batch_size: digits per step, at least 1.
@@ -68,6 +75,9 @@ class Recipe(BaseModel):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     augment: str = "none"
     negatives: float = Field(default=0.0, ge=0, le=1)
+    teacher: str = ""
+    teaching: float = Field(default=0.7, ge=0, le=1)
+    bits: list[Annotated[int, Field(ge=2, le=8)]] = Field(default=[])
     precision: Literal["float32", "bfloat16"] = "float32"
     batch_size: int = Field(default=128, ge=1)
     epochs: int = Field(default=20, ge=1)

@@ -86,9 +86,10 @@ class Run:
     def start(self, recipe: Recipe, dataset: Dataset, backend: str) -> None:
         """Write down what is about to be trained, on what, with what."""
         made_with = environment(dataset, backend)
-        if recipe.start:
-            content = find_model(recipe.start).read_bytes()
-            made_with["start_sha256"] = hashlib.sha256(content).hexdigest()
+        for what, model in (("start", recipe.start), ("teacher", recipe.teacher)):
+            if model:
+                content = find_model(model).read_bytes()
+                made_with[f"{what}_sha256"] = hashlib.sha256(content).hexdigest()
         self._write_json("environment.json", made_with)
         write_text(self.folder / "recipe.toml", recipe.toml())
 

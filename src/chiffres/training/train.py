@@ -15,13 +15,15 @@ from chiffres.models.backend import BACKEND, keras
 from chiffres.models.files import load_model
 from chiffres.native import accelerate
 from chiffres.storage import remove_unfinished
+from chiffres.training import few_bits
 from chiffres.training.augment import find_augmentation
-from chiffres.training.batches import Examples, make_batches, with_negatives
+from chiffres.training.batches import Change, Examples, make_batches, with_negatives
 from chiffres.training.callbacks import AccuracyOfDigits, Randomness, Recorder
 from chiffres.training.loss import Loss, crossentropy, train_on_logits
 from chiffres.training.progress import ProgressBar
 from chiffres.training.recipe import Recipe
 from chiffres.training.run import Run
+from chiffres.training.teacher import Teacher
 from chiffres.training.tracking import Tracking, check_trackers
 
 
@@ -67,8 +69,12 @@ def train(
     elif run.folder.exists() and not run.folder.is_dir():
         raise UsageError(f"{out}: not a folder; choose another")
     else:
-        find_builder(recipe.model, recipe.options)  # raises before anything is written
+        builder = find_builder(recipe.model, recipe.options)  # raises before anything is written
         find_augmentation(recipe.augment)
+        if recipe.teacher:
+            Teacher(recipe.teacher, recipe.teaching)
+        if recipe.bits:
+            few_bits.check_bits(builder(), recipe.bits)
         if recipe.start:
             _take_weights(build_model(recipe.model, recipe.scale, **recipe.options), recipe.start)
         run.start(recipe, dataset, BACKEND)
@@ -108,14 +114,16 @@ def _fit(
         digits = with_negatives(dataset.train, recipe.negatives, recipe.seed)
     steps = math.ceil(len(digits) / recipe.batch_size)
     model = _resumed(run) or _compiled(recipe, steps)
-    loss = _training_loss(recipe)
+    loss, change = _lesson(recipe)
     train_on_logits(model, loss)
     accelerate(model, loss, bfloat16=recipe.precision == "bfloat16")
-    batches = make_batches(digits, model, recipe.batch_size, find_augmentation(recipe.augment))
+    batches = make_batches(digits, model, recipe.batch_size, change)
     done = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
     progress = ProgressBar(recipe.model, recipe.epochs, steps, done)
+    rounding = [few_bits.FewBits(recipe.bits, recipe.epochs)] if recipe.bits else []
     callbacks = [
         Randomness(recipe.seed, batches),
+        *rounding,
         AccuracyOfDigits(len(digits) / len(dataset.train)),
         Recorder(run, recipe, done),
         tracking,
@@ -136,10 +144,14 @@ def _fit(
     run.record(epochs=recipe.epochs)  # a crash may have come between the last model and this
 
 
-def _training_loss(recipe: Recipe) -> Loss | None:
-    if not recipe.negatives and not recipe.label_smoothing:
-        return None
-    return functools.partial(crossentropy, smoothing=recipe.label_smoothing)
+def _lesson(recipe: Recipe) -> tuple[Loss | None, Change | None]:
+    """Return what is minimised in place of the loss, and what is done to each batch."""
+    augmentation = find_augmentation(recipe.augment)
+    right = functools.partial(crossentropy, smoothing=recipe.label_smoothing)
+    if recipe.teacher:
+        teacher = Teacher(recipe.teacher, recipe.teaching)
+        return teacher.loss(right), teacher.beside(augmentation)
+    return right if recipe.negatives or recipe.label_smoothing else None, augmentation
 
 
 def _compiled(recipe: Recipe, steps: int) -> keras.Model:

@@ -1,0 +1,91 @@
+"""A network taught by a larger one: it learns what that one answers, besides what is right.
+
+Source: G. Hinton, O. Vinyals and J. Dean, Distilling the Knowledge in a Neural Network, 2015,
+arXiv:1503.02531.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - as in Torch's own documentation
+
+from chiffres.errors import UsageError
+from chiffres.models.backend import BACKEND, keras
+from chiffres.models.files import load_model
+from chiffres.native.layers import NotLowered, lower, softmax
+from chiffres.training.augment import Augmentation
+from chiffres.training.loss import Loss
+
+TEMPERATURE = 2.0
+"""What the logits of both are divided by, so that the less likely digits count more."""
+
+
+class Teacher:
+    """A trained model that sees each batch before the one that is trained does.
+
+    Args:
+        model: a run folder, a ``.keras`` or an ``.h5`` file.
+        share: of the loss, that is to answer as it does; the rest is to answer what is right.
+
+    Raises:
+        UsageError: it is no model that Torch runs from images to a softmax.
+        ModelFileError: it cannot be loaded.
+    """
+
+    def __init__(self, model: str, share: float) -> None:
+        if BACKEND != "torch":
+            raise UsageError(f"teacher: a network is taught on torch alone, not on {BACKEND}")
+        loaded = load_model(model)
+        try:
+            self.operations = lower(loaded, training=False)
+        except NotLowered as reason:
+            raise UsageError(f"teacher {model}: {reason}; use another") from reason
+        if type(loaded) is not keras.Sequential or self.operations.pop() is not softmax:
+            raise UsageError(f"teacher {model}: does not end in a softmax; use another")
+        self.shape = loaded.input_shape[1:]
+        self.share = share
+        self.bfloat16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        self.answers = torch.empty(0)
+
+    def beside(self, augmentation: Augmentation | None) -> _Lesson:
+        """Return what does as ``augmentation`` to a batch, and lets the teacher see the result."""
+        return _Lesson(self, augmentation)
+
+    def see(self, images: torch.Tensor) -> None:
+        """Answer to a batch, ``(n, …)`` of 28×28 values each, 0 to 255."""
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+            x = images.reshape(len(images), *self.shape).to(torch.float32)
+            for operation in self.operations:
+                x = operation(x)
+            self.answers = torch.log_softmax(x.float() / TEMPERATURE, -1)
+
+    def loss(self, right: Loss) -> Loss:
+        """Return the loss of labels and logits on the batch that was seen last.
+
+        Args:
+            right: the loss of what is right.
+        """
+
+        def taught(labels: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+            mine = torch.log_softmax(logits / TEMPERATURE, -1)
+            differs = F.kl_div(mine, self.answers, reduction="batchmean", log_target=True)
+            # so that its gradients are as large as those of the other loss
+            differs = differs * TEMPERATURE**2
+            return torch.lerp(torch.as_tensor(right(labels, logits)), differs, self.share)
+
+        return taught
+
+
+class _Lesson:
+    """Changes a batch, and lets the teacher see it."""
+
+    def __init__(self, teacher: Teacher, augmentation: Augmentation | None) -> None:
+        self.teacher = teacher
+        self.augmentation = augmentation
+
+    def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return ``images`` changed, as the augmentation does it."""
+        if self.augmentation:
+            images = self.augmentation(images, generator)
+        self.teacher.see(images)
+        return images
