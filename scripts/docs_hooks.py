@@ -87,10 +87,10 @@ def _path(part: str) -> str:
 def _part_page(part: str) -> str:
     """Return the page of one part of the package: all its modules, by their docstrings."""
     folder = Path(chiffres.__file__).parent / part
-    modules = sorted(
+    names = [f"chiffres.{part}"]
+    names += sorted(
         module.name
-        for module in pkgutil.iter_modules([str(folder)])
-        if not module.name.startswith("_")  # compiled kernels
+        for module in pkgutil.walk_packages([str(folder)], f"chiffres.{part}.")
+        if not module.name.rpartition(".")[2].startswith("_")  # compiled kernels
     )
-    names = [f"chiffres.{part}", *(f"chiffres.{part}.{module}" for module in modules)]
     return "\n\n".join([f"# chiffres.{part}", *(f"::: {name}" for name in names)]) + "\n"
