@@ -1,11 +1,12 @@
 """The pages of the site that are made from the code: every command, every public docstring.
 
-MkDocs calls ``on_config`` and ``on_files``; see ``hooks`` in ``mkdocs.yml``.
+MkDocs calls the functions that begin with ``on_``; see ``hooks`` in ``mkdocs.yml``.
 """
 
 from __future__ import annotations
 
 import pkgutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from typing import Any
 import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 import chiffres
 from chiffres.cli import app
+from chiffres.report.words import french_spaces
 
 COMMANDS = "reference/commands.md"
 PARTS = (
@@ -39,6 +42,14 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     for part in _parts():
         files.append(File.generated(config, _path(part), content=_part_page(part)))
     return files
+
+
+def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
+    """Let the punctuation of French pages not break from its word; code is left as it is."""
+    if not page.file.src_uri.endswith(".fr.md"):
+        return markdown
+    parts = re.split(r"(```.*?```|`[^`\n]*`)", markdown, flags=re.DOTALL)
+    return "".join(part if part.startswith("`") else french_spaces(part) for part in parts)
 
 
 def commands(command: Any = None, name: str = "chiffres") -> Iterator[tuple[str, Any]]:
