@@ -18,6 +18,7 @@ from nbclient import NotebookClient
 import make_notebooks
 from chiffres.course.exercises import EXERCISES
 
+pytestmark = pytest.mark.filterwarnings("ignore:Proactor event loop")  # of ZeroMQ on Windows
 EPOCHS = {"CHIFFRES_COURSE_EPOCHS": "1"}
 
 

@@ -88,7 +88,7 @@ class Course:
 
         Args:
             image: ``(28, 28)`` uint8.
-            kernel: ``(k, k)`` numbers, an odd or even side of 5 at most.
+            kernel: ``(k, k)`` numbers, ``k`` from 1 to 28; up to 3 all its products fit the frame.
         """
         ink, weights = image / 255, np.asarray(kernel, np.float64)
         result = convolve_2d(ink, weights)
