@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,8 @@ def compare_runs(
     runs = [run for group in groups.values() for run in group]
     dataset = dataset or load_dataset(runs[0].recipe().data)
     _check(runs, dataset)
-    with Console(stderr=True, force_jupyter=False).status("evaluating"):
+    console = Console(stderr=True, force_jupyter=False, quiet=not sys.stderr.isatty())
+    with console.status("evaluating"):
         models = [
             JudgedModel(name, [judge(run, dataset, name) for run in group])
             for name, group in groups.items()
