@@ -15,6 +15,7 @@ __all__ = [
     "ChiffresError",
     "Dataset",
     "Evaluation",
+    "Reader",
     "Recipe",
     "Run",
     "build_model",
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from chiffres.lab.experiment import run_lab
     from chiffres.models import build_model
     from chiffres.models.files import load_model
+    from chiffres.reading import Reader
     from chiffres.training.recipe import Recipe, load_recipe
     from chiffres.training.run import Run
     from chiffres.training.train import train
@@ -45,6 +47,7 @@ _HOMES = {
     "ChiffresError": "chiffres.errors",
     "Dataset": "chiffres.data",
     "Evaluation": "chiffres.evaluation.metrics",
+    "Reader": "chiffres.reading",
     "Recipe": "chiffres.training.recipe",
     "Run": "chiffres.training.run",
     "build_model": "chiffres.models",

@@ -9,7 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from chiffres.bench import pictures
-from chiffres.bench.training import FLOOR, Measured, bench_training, matrix_products
+from chiffres.bench.rows import Measured
+from chiffres.bench.training import FLOOR, bench_training, matrix_products
 from chiffres.cli import app
 from chiffres.data import load_dataset
 from chiffres.errors import JobError, UsageError
@@ -69,20 +70,22 @@ DOCS = Path(__file__).parents[2]
 )
 def test_the_tables_of_the_docs_are_what_was_measured(page: str, language: str) -> None:
     """`chiffres bench training --from docs/speed.json --markdown` prints them."""
-    table = pictures.table(Measured.from_json(DOCS / "docs/speed.json"), Words(language))
+    table = pictures.table(
+        Measured.from_json(DOCS / "docs/speed.json", "training"), Words(language)
+    )
     assert table.markdown() in (DOCS / page).read_text(encoding="utf-8")
 
 
 def test_what_was_saved_can_be_shown_again(measured: Measured, tmp_path: Path) -> None:
     path = tmp_path / "measured.json"
     path.write_text(json.dumps(measured.json()), encoding="utf-8")
-    assert Measured.from_json(path) == measured
+    assert Measured.from_json(path, "training") == measured
     options = ["bench", "training", "--from", str(path), "--markdown", "--lang", "en"]
     shown = CliRunner().invoke(app, options).stdout.splitlines()
     assert shown[:2] == ["| engine | conv-dropout |", "| --- | ---: |"]
     path.write_text("[]", encoding="utf-8")
     with pytest.raises(UsageError, match=r"expected what bench training --json writes"):
-        Measured.from_json(path)
+        Measured.from_json(path, "training")
 
 
 def test_the_matrix_products_are_those_of_the_layers() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from chiffres.data import image as module
-from chiffres.data.image import read_digit, read_grey
+from chiffres.data.image import open_image, read_digit, read_grey
 from chiffres.errors import ImageError
 
 Grey = npt.NDArray[np.uint8]
@@ -192,12 +192,24 @@ def test_faint_noise_is_no_digit(tmp_path: Path) -> None:
         read_digit(save(tmp_path / "noise.png", noise))
 
 
-@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"<svg></svg>", b"%PDF-1.4"])
-def test_what_is_no_image_is_refused(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "empty: a file of 0 bytes"),
+        (b"a,b\n1,2\n", "not an image of a known format"),
+        (b"<?xml version='1.0'?>\n<svg></svg>", "SVG cannot be decoded here; save it as PNG or"),
+        (b"%PDF-1.4", "PDF cannot be decoded here"),
+        (b"\0\0\0\x24ftypheic\0\0\0\0mif1", "HEIC cannot be decoded here"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "EPS is a program"),
+    ],
+)
+def test_what_is_no_image_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "digit.png"
     path.write_bytes(content)
-    with pytest.raises(ImageError, match=r"digit\.png: not an image of a known format"):
+    with pytest.raises(ImageError, match=rf"digit\.png: {message}"):
         read_digit(path)
+    with pytest.raises(ImageError, match=f"^the picture: {message}"), open_image(content):
+        pass
 
 
 def test_a_missing_image_is_refused(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from matplotlib.ft2font import FT2Font
 
 from chiffres.data import Dataset, glyphs, negatives, strangers
 from chiffres.data.image import normalize
-from chiffres.data.pen import Maker, paint
+from chiffres.data.pen import Maker, paint, written_strokes
 from chiffres.errors import MissingExtraError
 
 Gallery = tuple[npt.NDArray[np.uint8], npt.NDArray[np.str_]]
@@ -213,7 +213,7 @@ def test_no_two_are_alike(maker: Maker) -> None:
 @pytest.mark.parametrize("table", [strangers.LETTERS, strangers.DRAWINGS], ids=["pen", "drawings"])
 def test_strokes_lie_on_their_grid(table: dict[str, str]) -> None:
     for text in table.values():
-        for _, points in strangers._strokes(text):
+        for _, points in written_strokes(text):
             assert points.shape[1] == 2
             assert len(points) >= 2
             assert points.min() >= 0

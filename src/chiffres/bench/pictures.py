@@ -5,7 +5,8 @@ from __future__ import annotations
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from chiffres.bench.training import FLOOR, Measured
+from chiffres.bench.rows import Measured, Row
+from chiffres.bench.training import FLOOR
 from chiffres.report.figures import BLUE, GREY, INK, STYLE
 from chiffres.report.tables import Table
 from chiffres.report.words import Words
@@ -20,6 +21,36 @@ NAMES = {
 }
 """What each engine is called, in the order in which they are shown."""
 
+READERS = {
+    "chiffres": "engine_chiffres",
+    "classifier": "engine_classifier",
+    "resized": "engine_resized",
+    "tesseract": "engine_tesseract",
+}
+"""What each engine that reads is called, likewise."""
+READ = {
+    ("single", "read right"): "reading_single",
+    ("forms", "read right"): "reading_forms",
+    ("sketches", "read right"): "reading_sketches",
+    ("strings", "read right"): "reading_strings",
+    ("touching", "read right"): "reading_touching",
+    ("lines", "read right"): "reading_lines",
+    ("mnist-files", "read right"): "reading_files",
+    ("optical", "read right"): "reading_optical",
+    ("blank", "read right"): "reading_blank",
+    ("inverted", "same reading"): "reading_inverted",
+    ("turned", "same reading"): "reading_turned",
+    ("scaled", "same reading"): "reading_scaled",
+    ("shifted", "same reading"): "reading_shifted",
+    ("cold start", "whole process"): "reading_cold",
+    ("photograph", "whole process"): "reading_photograph_cold",
+    ("photograph", "warm"): "reading_photograph_warm",
+    ("28x28", "warm"): "reading_small_warm",
+    ("cold start", "peak memory"): "reading_small_memory",
+    ("photograph", "peak memory"): "reading_photograph_memory",
+}
+"""What each subject and metric of reading is called, likewise."""
+
 
 def table(measured: Measured, words: Words) -> Table:
     """Return the seconds of an epoch, and how many times those of Chiffres they are."""
@@ -28,13 +59,40 @@ def table(measured: Measured, words: Words) -> Table:
     for engine in _engines(measured):
         cells = [words.plain(NAMES[engine])]
         for model in models:
-            row, ours = measured.seconds(model, engine), measured.seconds(model, "chiffres")
+            row, ours = (
+                measured.row(model, engine, "epoch"),
+                measured.row(model, "chiffres", "epoch"),
+            )
             assert row is not None
             assert ours is not None
             times = words.number(row.median / ours.median, 1)
             cells.append(f"{words.number(row.median, 2)} s (× {times})")
         rows.append(cells)
     return Table([words.plain("engine"), *models], rows)
+
+
+def reading_table(measured: Measured, words: Words) -> Table:
+    """Return a row per set with its share and interval, of each engine, then times and memory."""
+    engines = [engine for engine in READERS if any(row.engine == engine for row in measured.rows)]
+    rows = []
+    for (subject, metric), key in READ.items():
+        found = [measured.row(subject, engine, metric) for engine in engines]
+        if any(found):
+            count = next(row.n for row in found if row)
+            cells = [_reading(row, words) if row else "–" for row in found]
+            rows.append([words.plain(key), words.number(count) if count else "–", *cells])
+    headings = [words.plain(key) for key in ("pictures", "count_read")]
+    return Table([*headings, *(words.plain(READERS[engine]) for engine in engines)], rows)
+
+
+def _reading(row: Row, words: Words) -> str:
+    """Write a share with its interval, or the median with its unit."""
+    if not row.n:
+        decimals = 2 if row.median < 10 else 0
+        return f"{words.number(row.median, decimals)} {row.unit}"
+    low, high = row.interval
+    share = words.percent(row.median, 1)
+    return f"{share} ({words.percent(low, 1)} – {words.percent(high, 1)})"
 
 
 def bars(measured: Measured, words: Words) -> Figure:
@@ -45,8 +103,8 @@ def bars(measured: Measured, words: Words) -> Figure:
         for panel, (model, axes) in enumerate(
             zip(models, figure.subplots(1, len(models), squeeze=False)[0], strict=True)
         ):
-            rows = [row for engine in engines if (row := measured.seconds(model, engine))]
-            floor = measured.seconds(model, FLOOR)
+            rows = [row for engine in engines if (row := measured.row(model, engine, "epoch"))]
+            floor = measured.row(model, FLOOR, "epoch")
             assert floor is not None
             medians = [row.median for row in rows]
             colours = [BLUE if row.engine == "chiffres" else GREY for row in rows]

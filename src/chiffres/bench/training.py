@@ -16,13 +16,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from chiffres.bench import worker
+from chiffres.bench.rows import Measured, Row
 from chiffres.data import Dataset
 from chiffres.errors import JobError, UsageError
 from chiffres.models import build_model
@@ -36,56 +36,6 @@ PEERS: Final = {"tensorflow": "keras-tensorflow", "jax": "keras-jax"}
 FLOOR: Final = "floor"
 """The time that the matrix products would take at the full speed of this processor."""
 SGEMM_SIZE: Final = 2048
-
-
-@dataclass(frozen=True)
-class Row:
-    """What was measured of one engine on one model, the ``subject``."""
-
-    subject: str
-    engine: str
-    metric: str
-    unit: str
-    runs: list[float]
-    median: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "median", statistics.median(self.runs))
-
-
-@dataclass(frozen=True)
-class Measured:
-    """All rows of a bench and the machine they were measured on."""
-
-    machine: dict[str, Any]
-    rows: list[Row]
-
-    def json(self) -> dict[str, Any]:
-        """Return the document of ``bench training --json``."""
-        rows = [asdict(row) for row in self.rows]
-        return {"schema": 1, "bench": "training", "machine": self.machine, "rows": rows}
-
-    @classmethod
-    def from_json(cls, path: Path) -> Measured:
-        """Read what ``bench training --json`` wrote.
-
-        Raises:
-            UsageError: it is not such a file.
-        """
-        try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-            names = [each.name for each in fields(Row) if each.init]
-            rows = [Row(**{name: row[name] for name in names}) for row in document["rows"]]
-            return cls(document["machine"], rows)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UsageError(
-                f"{path}: expected what bench training --json writes: {error}"
-            ) from None
-
-    def seconds(self, subject: str, engine: str) -> Row | None:
-        """Return the row of an engine's epochs, or None where it was not measured."""
-        found = [row for row in self.rows if (row.subject, row.engine) == (subject, engine)]
-        return next((row for row in found if row.metric == "epoch"), None)
 
 
 def bench_training(
@@ -142,7 +92,7 @@ def bench_training(
         "sgemm_gflops": round(statistics.median(rates) / 1e9, 1),
         "versions": versions,
     }
-    return Measured(machine, rows)
+    return Measured("training", machine, rows)
 
 
 def matrix_products(model: Any) -> float:

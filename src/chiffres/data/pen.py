@@ -6,6 +6,7 @@ size. Every function that draws at random takes its generator first.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -85,6 +86,45 @@ def curve(points: Floats) -> Floats:
     steps = np.sqrt(np.hypot(*np.diff(points, axis=0).T)) + 1e-6
     times = np.concatenate([[0.0], np.cumsum(steps)])
     return np.asarray(CubicSpline(times, points)(np.linspace(0, times[-1], 12 * len(points))))
+
+
+def penned(rng: np.random.Generator, text: str, jitter: float, turned: Floats) -> list[Floats]:
+    """Return strokes written as text, as a hand would draw them.
+
+    Args:
+        rng: where it takes its chance from.
+        text: strokes with commas between. A stroke is a row of points, each the digits of its x
+            and y on a grid from 0 to 8, y downwards; after a ~ the pen takes them in one smooth
+            curve, else in straight lines.
+        jitter: about how far each point is moved, on that grid.
+        turned: ``(2, 2)``, what is made of the points in the end; of ``slant``, for example.
+    """
+    lines = []
+    for smooth, points in written_strokes(text):
+        moved = (points - 4 + rng.normal(0, jitter, points.shape)) @ turned.T
+        lines.append(_swayed(rng, curve(moved) if smooth else _straight(moved)))
+    return lines
+
+
+@functools.cache
+def written_strokes(text: str) -> list[tuple[bool, Floats]]:
+    """Return of each stroke in ``text`` (see ``penned``) whether it is smooth, and its points."""
+    return [
+        ("~" in stroke, np.array([list(map(float, point)) for point in stroke.strip(" ~").split()]))
+        for stroke in text.split(",")
+    ]
+
+
+def _straight(points: Floats) -> Floats:
+    """Return the straight lines between the points, ten points each."""
+    steps = np.linspace(0, len(points) - 1, 10 * (len(points) - 1) + 1)
+    return np.stack([np.interp(steps, range(len(points)), axis) for axis in points.T], axis=1)
+
+
+def _swayed(rng: np.random.Generator, points: Floats) -> Floats:
+    """Return the points shifted by a slow wave, as no hand draws straight; size about 8."""
+    phase, speed = rng.uniform(0, 2 * np.pi, 2), rng.uniform(0.3, 0.8, 2)
+    return points + 0.3 * np.sin(points[:, ::-1] * speed + phase)
 
 
 def slant(

@@ -7,7 +7,6 @@ textures are stripes and checks, here noise, wood and halftone; the little drawi
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -15,11 +14,10 @@ import numpy.typing as npt
 
 from chiffres.data.dataset import SIDE
 from chiffres.data.image import BOX, normalize
-from chiffres.data.pen import Floats, Grey, curve, gallery, paint, slant, smooth_noise
+from chiffres.data.pen import Floats, Grey, gallery, paint, penned, slant, smooth_noise
 
-# A stroke is a row of points, each the digits of its x and y on a grid from 0 to 8, y downwards;
-# after a ~ the pen takes them in one smooth curve, else in straight lines. The letters that look
-# like digits are left out, as in ``negatives``.
+# How strokes are written: see ``pen.penned``. The letters that look like digits are left out, as in
+# ``negatives``.
 LETTERS = {
     "A": "08 40 88, 25 65",
     "C": "~71 40 13 05 27 58 77",
@@ -102,32 +100,8 @@ def _written(
 ) -> Grey:
     """Draw one of the table, each of its points moved by about ``jitter``."""
     turned = slant(rng, turn=12, shear=0.3, stretch=stretch)
-    lines = []
-    for smooth, points in _strokes(table[list(table)[int(rng.integers(len(table)))]]):
-        moved = (points - 4 + rng.normal(0, jitter, points.shape)) @ turned.T
-        lines.append(_swayed(rng, curve(moved) if smooth else _straight(moved)))
-    return normalize(paint(lines, rng.uniform(1.5, thickest)))
-
-
-@functools.cache
-def _strokes(text: str) -> list[tuple[bool, Floats]]:
-    """Return of each stroke whether it is smooth, and its points."""
-    return [
-        ("~" in stroke, np.array([list(map(float, point)) for point in stroke.strip(" ~").split()]))
-        for stroke in text.split(",")
-    ]
-
-
-def _straight(points: Floats) -> Floats:
-    """Return the straight lines between the points, ten points each."""
-    steps = np.linspace(0, len(points) - 1, 10 * (len(points) - 1) + 1)
-    return np.stack([np.interp(steps, range(len(points)), axis) for axis in points.T], axis=1)
-
-
-def _swayed(rng: np.random.Generator, points: Floats) -> Floats:
-    """Return the points shifted by a slow wave, as no hand draws straight; size about 8."""
-    phase, speed = rng.uniform(0, 2 * np.pi, 2), rng.uniform(0.3, 0.8, 2)
-    return points + 0.3 * np.sin(points[:, ::-1] * speed + phase)
+    text = table[list(table)[int(rng.integers(len(table)))]]
+    return normalize(paint(penned(rng, text, jitter, turned), rng.uniform(1.5, thickest)))
 
 
 def scribble(rng: np.random.Generator) -> Grey:

@@ -44,17 +44,23 @@ def export_onnx(model: Path, out: Path | None = None) -> Path:
         ModelFileError: the model does not go from one 28×28 image to ten outputs.
         UsageError: it is no Sequential, or has a layer that cannot be exported.
     """
+    content = onnx_bytes(model)
+    path = output_path(model, out, ".onnx")
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+    return path
+
+
+def onnx_bytes(model: Path) -> bytes:
+    """Return what :func:`export_onnx` writes; it raises the same errors."""
     try:
         import onnx
     except ModuleNotFoundError as error:
-        raise MissingExtraError("exporting to ONNX", "train", error.name) from error
+        raise MissingExtraError("converting to ONNX", "train", error.name) from error
 
     protobuf = as_onnx(load_model(model))
-    path = output_path(model, out, ".onnx")
     onnx.helper.set_model_props(protobuf, _metadata(model))
-    with replacing(path) as temporary:
-        temporary.write_bytes(protobuf.SerializeToString())
-    return path
+    return bytes(protobuf.SerializeToString())
 
 
 def as_onnx(model: keras.Model) -> onnx.ModelProto:

@@ -9,12 +9,12 @@ from datetime import date
 from html import unescape
 from importlib import resources
 from pathlib import Path
-
-from babel.dates import format_date
-from babel.numbers import format_decimal
-from markupsafe import Markup
+from typing import TYPE_CHECKING
 
 from chiffres.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 
 def languages() -> list[str]:
@@ -32,7 +32,8 @@ def user_language() -> str:
 class Words:
     """The catalogue of one language, and how that language writes numbers.
 
-    Calling it with a key and the values of the sentence gives HTML: the values are escaped.
+    Calling it with a key and the values of the sentence gives HTML: the values are escaped. That,
+    and numbers, need the packages of the extra ``train``; ``sentence`` does not.
     """
 
     def __init__(self, language: str) -> None:
@@ -47,7 +48,13 @@ class Words:
 
     def __call__(self, key: str, **values: object) -> Markup:
         """Return the sentence ``key`` with the values in their places, as HTML."""
+        from markupsafe import Markup
+
         return Markup(self.catalogue[key]).format(**values)
+
+    def sentence(self, key: str, **values: object) -> str:
+        """Return a sentence that has no markup, with the values as they are."""
+        return self.catalogue[key].format(**values)
 
     def plain(self, key: str, **values: object) -> str:
         """Return the sentence without its markup, for a terminal or a figure."""
@@ -73,10 +80,14 @@ class Words:
 
     def date(self, day: date) -> str:
         """Write a date in full."""
+        from babel.dates import format_date
+
         written: str = format_date(day, "long", locale=self.language)
         return written
 
     def _written(self, value: float, pattern: str) -> str:
+        from babel.numbers import format_decimal
+
         written: str = format_decimal(value, format=pattern, locale=self.language)
         return written.replace("-", "\N{MINUS SIGN}")
 

@@ -1,0 +1,282 @@
+"""From a picture to its ink: light on dark as in MNIST, whatever the paper, the light, the pen.
+
+Colours become the one shade in which the writing stands out most. The paper behind the writing is
+estimated by a morphological closing, which fills strokes and keeps shadows and edges; ink is how
+far a pixel is from its paper, relative to the strongest ink around it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from chiffres.reading.picture import Pixels
+
+Floats = npt.NDArray[np.float32]
+
+GREYISH = 0.95
+"""Colours that count this much or more, compared with the one that counts most, are just grey."""
+CONTOUR = 128
+"""The level of an ink map at which ink begins."""
+COARSE = 400
+"""The longest side, in pixels, of the reduced picture in which the paper is looked for."""
+FINE_STROKE, BROAD_STROKE = 0.12, 0.5
+"""The widest stroke that the two estimates of the paper fill, as a share of the shorter side.
+
+The fine one follows shadows; the broad one, twice as wide as any stroke, is for a digit that
+fills its picture."""
+OF_PEAK = 0.4
+"""Ink begins at this share of the strongest ink nearby, which leaves shadows and bleeding out."""
+OF_ALL = 0.15
+"""Ink begins at this share of the strongest ink anywhere, at least."""
+FAINTEST = 9.0
+"""Nor is anything ink that differs from its paper by fewer grey levels (of 255)."""
+DEVIATIONS = 5.0
+"""Nor by fewer standard deviations of the paper's noise."""
+
+
+NOISY, LARGE = 5.0, 64
+"""Where the noise of the paper is more grey levels than the first, a picture whose shorter side is
+more pixels than the second is smoothed: its strokes are wide enough."""
+WHOLE = 0.85
+"""The share of a stroke that the fine estimate has to find for it to be trusted."""
+
+
+FRAME = 0.1
+"""How much the frame of the picture counts beside the share of dark in the surroundings."""
+UNSURE = 0.15
+"""How near to a half that share may be before both polarities are worth a look."""
+
+
+SMOOTH = 24
+"""By no more grey levels does the light change within the reach of a stroke from the border."""
+SHARP = 0.7
+"""Within the width of a fine stroke an edge of ink has this share of the ink's depth."""
+
+
+class Ink(NamedTuple):
+    """One way to see what is written.
+
+    ``map`` is ``(height, width)`` uint8: 0 = paper, ``CONTOUR`` where ink begins, 255 = full ink,
+    compared with the ink around. ``contrast`` is, likewise, how many grey levels each pixel is from
+    the paper, and ``noise`` the standard deviation of the paper's own levels. ``dark`` says whether
+    the ink is darker than the paper.
+    """
+
+    map: Pixels
+    contrast: Pixels
+    noise: float
+    dark: bool
+
+
+@dataclass(frozen=True)
+class _Coarse:
+    """A reduced picture and how wide its widest strokes are taken to be, in its pixels."""
+
+    shades: Pixels
+    fine: int
+    broad: int
+
+
+def find_ink(pixels: Pixels) -> list[Ink]:
+    """Return the ink in a picture, in the likeliest polarity first.
+
+    Args:
+        pixels: ``(height, width)`` or ``(height, width, 3)`` RGB uint8.
+
+    Returns:
+        One ink map, or two where dark on light and light on dark are both possible; none where
+        the picture is all of one shade.
+    """
+    shades = to_shades(pixels)
+    return [
+        Ink(*ink_map(shades if dark else 255 - shades), dark)
+        for dark in polarities(_coarse(shades))
+    ]
+
+
+def to_shades(pixels: Pixels) -> Pixels:
+    """Return the picture as one channel, the mix of its colours in which details differ most.
+
+    The mix is the first principal component of what remains of the colours without their
+    surroundings, so ink shows that is as light as its paper but of another colour.
+
+    Returns:
+        ``(height, width)`` uint8.
+    """
+    if pixels.ndim == 2:
+        return pixels
+    small = shrunk(pixels, COARSE // 2).astype(np.float32)
+    reach = max(3.0, min(small.shape[:2]) / 6)
+    details = (small - cv2.GaussianBlur(small, (0, 0), reach)).reshape(-1, 3)
+    covariance = details.T @ details / len(details)
+    # what is nearly grey is taken as grey: red, green and blue alike
+    covariance += 1e-3 * covariance.trace() / 3 + np.full((3, 3), 0.01, np.float32)
+    mix = np.linalg.eigh(covariance)[1][:, -1]
+    mix = mix if mix.sum() >= 0 else -mix
+    if mix.min() > GREYISH * mix.max():
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+    return _mixed(pixels, mix)
+
+
+def _mixed(pixels: Pixels, mix: Floats) -> Pixels:
+    """Return the weighted sum of the channels, moved and stretched into 0 to 255."""
+    scale = 1 / np.abs(mix).sum()
+    lowest = 255 * scale * np.minimum(mix, 0).sum()
+    weights = np.array([[*(mix * scale), -lowest]], np.float32)
+    return np.asarray(cv2.transform(pixels, weights), np.uint8)
+
+
+def shrunk(pixels: Pixels, longest: int) -> Pixels:
+    """Return the picture reduced, by averaging, to a longest side of at most ``longest``."""
+    factor = longest / max(pixels.shape[:2])
+    if factor >= 1:
+        return pixels
+    height, width = (max(1, round(side * factor)) for side in pixels.shape[:2])
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _coarse(shades: Pixels) -> _Coarse:
+    small = shrunk(shades, max(COARSE, round(0.3 * COARSE * max(shades.shape) / min(shades.shape))))
+    side = min(small.shape)
+    return _Coarse(small, _odd(FINE_STROKE * side), _odd(BROAD_STROKE * side))
+
+
+def _odd(size: float) -> int:
+    return max(3, 2 * round(size / 2) + 1)
+
+
+def polarities(coarse: _Coarse) -> list[bool]:
+    """Return whether the ink is dark, likeliest first; both answers where either may be right.
+
+    Ink is the smaller part of its surroundings, within the reach of strokes of several widths, and
+    the frame of a picture is mostly paper.
+    """
+    sizes = (coarse.fine, 2 * coarse.fine + 1, coarse.broad)
+    share = float(np.mean([_dark_share(coarse.shades, size) for size in sizes]))
+    share += -FRAME if frame_is_light(coarse.shades) else FRAME
+    return [share < 0.5] if abs(share - 0.5) > UNSURE else [share < 0.5, share >= 0.5]
+
+
+def _dark_share(shades: Pixels, size: int) -> float:
+    """Return which share of the surroundings of strokes, up to ``size`` wide, is dark."""
+    kernel = np.ones((size, size), np.uint8)
+    light, dark = cv2.dilate(shades, kernel), cv2.erode(shades, kernel)
+    contrast = cv2.subtract(light, dark)
+    written = contrast > 0.5 * float(contrast.max())
+    middle = cv2.addWeighted(light, 0.5, dark, 0.5, 0)
+    return float((shades < middle)[written].mean()) if written.any() else 0.5
+
+
+def frame_is_light(shades: Pixels) -> bool:
+    """Whether the frame of a picture, mostly paper, is lighter than the middle of its shades."""
+    frame = np.concatenate([shades[0], shades[-1], shades[:, 0], shades[:, -1]])
+    low, high = np.percentile(shades, [1, 99])
+    return bool(np.median(frame) > (low + high) / 2)
+
+
+def _morphology(shades: Pixels, kind: int, size: int) -> Pixels:
+    kernel = np.ones((size, size), np.uint8)
+    return np.asarray(cv2.morphologyEx(shades, kind, kernel), np.uint8)
+
+
+def _closed(shades: Pixels, size: int) -> Pixels:
+    """Close dark strokes up to ``size`` wide, as if the light went on changing past the border.
+
+    Without more picture beyond it, the dark end of a shadow would count as a stroke.
+    """
+    beyond = cv2.copyMakeBorder(shades, size, size, size, size, cv2.BORDER_REFLECT)
+    border = cv2.copyMakeBorder(shades, size, size, size, size, cv2.BORDER_REPLICATE)
+    change = np.subtract(border, beyond, dtype=np.int16)
+    change[np.abs(change) > SMOOTH] = 0  # a stroke, not the light
+    further = np.clip(border + change, 0, 255).astype(np.uint8)
+    height, width = shades.shape
+    further[size : size + height, size : size + width] = shades
+    closed = _morphology(further, cv2.MORPH_CLOSE, size)
+    return closed[size : size + height, size : size + width]
+
+
+def ink_map(shades: Pixels) -> tuple[Pixels, Pixels, float]:
+    """Return map, contrast and noise of an ``Ink`` that is dark in ``shades``."""
+    coarse = _coarse(shades)
+    paper = _paper(coarse)
+    least = np.asarray(OF_PEAK * _peaks(cv2.subtract(paper, coarse.shades), coarse), np.uint8)
+    height, width = shades.shape
+    paper, least = (
+        cv2.resize(each, (width, height), interpolation=cv2.INTER_LINEAR) for each in (paper, least)
+    )
+    floor, noise = _noise(shades, paper)
+    if noise > NOISY and min(shades.shape) > LARGE:
+        shades = np.asarray(cv2.GaussianBlur(shades, (3, 3), 0), np.uint8)
+        floor, noise = _noise(shades, paper)
+    distance = cv2.subtract(paper, shades)
+    least = cv2.max(least, max(FAINTEST, DEVIATIONS * noise) + floor)
+    return cv2.divide(distance, least, scale=CONTOUR), distance, noise
+
+
+def _paper(coarse: _Coarse) -> Pixels:
+    """Return the paper behind the writing, ``coarse.shades`` without its dark strokes.
+
+    What strokes of each width are, is first looked at with the next wider kernel: where that finds
+    a stroke, dark and with sharp edges, of which the finer kernel has taken a part for paper, it
+    is right.
+    """
+    smooth = cv2.GaussianBlur(coarse.shades, (3, 3), 0)
+    edges = _morphology(coarse.shades, cv2.MORPH_GRADIENT, coarse.fine)
+    paper = _closed(smooth, coarse.fine)
+    finer = coarse.fine
+    for size in (2 * coarse.fine + 1, coarse.broad):
+        wider = _closed(smooth, size)
+        missed = _missed(cv2.subtract(paper, smooth), cv2.subtract(wider, smooth), edges, finer)
+        paper = np.where(missed > 0, wider, paper)
+        finer = size
+    return np.asarray(cv2.blur(paper, (3, 3)), np.uint8)
+
+
+def _missed(finer: Pixels, wider: Pixels, edges: Pixels, size: int) -> Pixels:
+    """Return a mask of the strokes that the finer estimate of the paper takes for paper in part.
+
+    Args:
+        finer: how much darker than the finer estimate each pixel is.
+        wider: likewise, than the wider one.
+        edges: how much the shades change about each pixel.
+        size: of the kernel of the finer estimate; a stroke that it misses is about as wide.
+    """
+    strong = (wider > max(FAINTEST, 0.5 * float(np.percentile(wider, 99.5)))).view(np.uint8)
+    count, labels = cv2.connectedComponents(strong)
+    flat = labels.ravel()
+    area = np.bincount(flat, minlength=count)
+    found = np.bincount(flat, (finer > 0.7 * wider).ravel(), count) / area
+    depth = np.bincount(flat, wider.ravel(), count) / area
+    rim = np.where(cv2.erode(strong, np.ones((3, 3), np.uint8)) == 0, labels, 0).ravel()
+    length = np.maximum(1, np.bincount(rim, minlength=count))
+    sharp = np.bincount(rim, edges.ravel(), count) / length > SHARP * depth
+    core = cv2.erode(strong, np.ones((size * 2 // 3, size * 2 // 3), np.uint8)).ravel()
+    thick = np.bincount(flat, core, count) > 0
+    chosen = (found < WHOLE) & sharp & thick
+    chosen[0] = False
+    return np.asarray(cv2.dilate(chosen[labels].view(np.uint8), np.ones((5, 5), np.uint8)))
+
+
+def _peaks(distance: Pixels, coarse: _Coarse) -> Floats:
+    """Return how strong ink is near each pixel, at most, and ``OF_ALL`` of all ink at least."""
+    around = cv2.dilate(distance, np.ones((coarse.fine, coarse.fine), np.uint8))
+    around = cv2.blur(around, (coarse.fine, coarse.fine))
+    return np.asarray(np.maximum(around, OF_ALL / OF_PEAK * distance.max()), np.float32)
+
+
+def _noise(shades: Pixels, paper: Pixels) -> tuple[float, float]:
+    """Return how far below its estimate paper lies, and the standard deviation of that.
+
+    The estimate is too light by some noise, for a closing takes the lightest. Ink is far on one
+    side, so the deviation is taken from the other.
+    """
+    step = max(1, round(math.sqrt(shades.size / 40_000)))
+    sample = np.subtract(paper[::step, ::step], shades[::step, ::step], dtype=np.int16)
+    low, middle = np.percentile(sample, [16, 50])
+    return max(0.0, float(middle)), float(middle - low)

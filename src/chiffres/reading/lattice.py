@@ -1,0 +1,239 @@
+"""Which pieces of a line make up its digits: the classifier's answer, made as likely as can be.
+
+A line is a row of atoms: its pieces, and what cuts make of those that may be several digits. Each
+run of atoms is a candidate for one digit; of all ways to take the line as candidates one after the
+other, the best is found by dynamic programming.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from chiffres.reading.cuts import Cut, find_cuts
+from chiffres.reading.ink import Floats
+from chiffres.reading.normalize import normalize, pen_width
+from chiffres.reading.picture import Pixels
+from chiffres.reading.segment import Piece, Sheet
+
+Classify = Callable[[Pixels], Floats]
+
+SURE, VERY_SURE = 0.9, 0.97
+"""A piece that the classifier is as sure of is a digit; if it is wide, only the second will do."""
+WIDE, VERY_WIDE = 0.7, 1.05
+"""Wider pieces, in heights of the line, may be several digits; even sure ones."""
+MOST_ATOMS = 6
+"""Of no more atoms is a digit made."""
+NEAR = 0.4
+"""Atoms further apart than this, in heights of the line, are not of one digit."""
+CUT, COSTLY_CUT, ONE_STROKE = 0.1, 0.1, 1.5
+"""What a cut costs, and for all that it costs more than one through one stroke."""
+NARROW_CUT = 0.8
+"""What a cut costs for each height of the line that its piece is narrower than high."""
+WIDEST, TOO_WIDE = 1.05, 2.0
+"""Wider than high by more than this is no digit; what each further height of width costs."""
+LOWEST, TOO_LOW = 0.6, 3.0
+"""Nor is one much lower than its line; what each height costs that a digit is lower than this."""
+JOIN, JOIN_GAP = 0.1, 2.0
+"""What it costs to take separate pieces as one digit, and for each height of gap."""
+DROPPED = 0.7
+"""What it costs, at most, to take a small piece for a speck."""
+SMALL = 0.45
+"""A piece lower than this, in heights of the line, may be a speck or a part of a digit."""
+
+
+@dataclass
+class Found:
+    """A digit that was found, or what may be one.
+
+    Attributes:
+        piece: where it is on the sheet.
+        image: ``(28, 28)`` uint8, as the classifier saw it.
+        probabilities: ``(10,)`` float32.
+        strength: the mean contrast of its ink, 0 to 255.
+        pen: the width of its strokes, in pixels of the sheet.
+        cut_from: the number of the piece that it was cut from, 0 for whole pieces.
+    """
+
+    piece: Piece
+    image: Pixels
+    probabilities: Floats
+    strength: float
+    pen: float
+    cut_from: int = 0
+
+    @property
+    def confidence(self) -> float:
+        """The probability of the likeliest digit."""
+        return float(self.probabilities.max())
+
+    @property
+    def digit(self) -> int:
+        """The likeliest digit."""
+        return int(self.probabilities.argmax())
+
+
+def classified(sheet: Sheet, pieces: Sequence[Piece], classify: Classify) -> list[Found]:
+    """Return the pieces with what each is as one digit, all asked in one batch."""
+    if not pieces:
+        return []
+    crops = [sheet.crop(piece) for piece in pieces]
+    images = np.stack([normalize(crop) for crop in crops])
+    return [
+        Found(piece, image, probabilities, sheet.strength(piece), pen_width(crop))
+        for piece, crop, image, probabilities in zip(
+            pieces, crops, images, classify(images), strict=True
+        )
+    ]
+
+
+@dataclass
+class Line:
+    """A line of atoms, and the candidates for its digits.
+
+    Attributes:
+        height: of its digits, in pixels.
+        atoms: from left to right.
+        cut: of each boundary after an atom, what the cut there costs, or None between separate
+            pieces.
+        candidates: by the first atom and the one after the last.
+    """
+
+    height: float
+    atoms: list[Piece]
+    cut: list[float | None]
+    candidates: dict[tuple[int, int], Found] = field(default_factory=dict)
+
+    def cut_from(self, first: int, stop: int) -> int:
+        """Return a number, the same for all that is cut from one piece; 0 where nothing is cut."""
+        if first and self.cut[first - 1] is not None:
+            while first and self.cut[first - 1] is not None:
+                first -= 1
+            return self.atoms[first].labels[0]
+        return self.atoms[first].labels[0] if self.cut[stop - 1] is not None else 0
+
+
+def read_lines(
+    sheet: Sheet, lines: Sequence[Sequence[Found]], classify: Classify
+) -> list[list[Found]]:
+    """Return the digits of each line, those that the classifier is unsure of among them.
+
+    Args:
+        sheet: what the pieces are on; cuts change its labels.
+        lines: the pieces of each line from left to right, classified one by one.
+        classify: ``(n, 28, 28)`` uint8 to ``(n, 10)`` float32.
+    """
+    lattices = [_lattice(sheet, line) for line in lines]
+    wanted = [
+        (lattice, span)
+        for lattice in lattices
+        for span in _spans(lattice)
+        if span not in lattice.candidates
+    ]
+    pieces = [union(lattice.atoms[first:stop]) for lattice, (first, stop) in wanted]
+    for (lattice, span), found in zip(wanted, classified(sheet, pieces, classify), strict=True):
+        lattice.candidates[span] = dataclasses.replace(found, cut_from=lattice.cut_from(*span))
+    return [_best_path(lattice) for lattice in lattices]
+
+
+def _lattice(sheet: Sheet, line: Sequence[Found]) -> Line:
+    height = line_height(line)
+    lattice = Line(height, [], [])
+    for found in line:
+        first = len(lattice.atoms)
+        cuts = find_cuts(sheet.crop(found.piece)) if _may_be_several(found, height) else []
+        left = max(0, found.piece.left - 1)
+        top = found.piece.top - max(0, found.piece.top - 1)
+        seams = [cut.columns[top : top + found.piece.height] + left for cut in cuts]
+        parts = sheet.split(found.piece, seams) if seams else [(0, found.piece)]
+        lattice.atoms += [part for _, part in parts]
+        narrow = NARROW_CUT * max(0.0, 1 - found.piece.width / height)
+        lattice.cut += [_cut_cost(cuts[number]) + narrow for number, _ in parts[:-1]] + [None]
+        whole = dataclasses.replace(found, piece=union([part for _, part in parts]))
+        lattice.candidates[first, len(lattice.atoms)] = whole
+    return lattice
+
+
+def _cut_cost(cut: Cut) -> float:
+    return CUT + COSTLY_CUT * max(0.0, cut.cost - ONE_STROKE)
+
+
+def line_height(line: Sequence[Found]) -> float:
+    """Return the height of a line's digits: the median, small pieces apart."""
+    heights = np.array([found.piece.height for found in line])
+    return float(np.median(heights[heights >= SMALL * heights.max()]))
+
+
+def _may_be_several(found: Found, height: float) -> bool:
+    width = found.piece.width / height
+    if found.piece.height < SMALL * height:
+        return False
+    return width > VERY_WIDE or (width > WIDE and found.confidence < VERY_SURE)
+
+
+def _spans(lattice: Line) -> list[tuple[int, int]]:
+    """Return the runs of atoms that may be one digit."""
+    spans = []
+    for first in range(len(lattice.atoms)):
+        spans.append((first, first + 1))
+        right = lattice.atoms[first].right
+        low, high = lattice.atoms[first].left, right
+        for stop in range(first + 2, min(first + MOST_ATOMS, len(lattice.atoms)) + 1):
+            atom = lattice.atoms[stop - 1]
+            if lattice.cut[stop - 2] is None and atom.left - high > NEAR * lattice.height:
+                break
+            low, high = min(low, atom.left), max(high, atom.right)
+            if high - low > 2 * max(lattice.height, atom.height):
+                break
+            spans.append((first, stop))
+    return spans
+
+
+def union(pieces: Sequence[Piece]) -> Piece:
+    """Return the pieces as one."""
+    union = pieces[0]
+    for piece in pieces[1:]:
+        union |= piece
+    return union
+
+
+def _best_path(lattice: Line) -> list[Found]:
+    """Return the candidates, one after the other, of the least total cost."""
+    count = len(lattice.atoms)
+    best: list[tuple[float, list[Found]]] = [(0.0, [])]
+    best += [(math.inf, []) for _ in range(count)]
+    for stop in range(1, count + 1):
+        for first in range(stop):
+            found = lattice.candidates.get((first, stop))
+            if found is None:
+                continue
+            cost = best[first][0] + _cost(lattice, first, stop, found)
+            if cost < best[stop][0]:
+                best[stop] = (cost, [*best[first][1], found])
+        atom = lattice.atoms[stop - 1]
+        if atom.height < SMALL * lattice.height:
+            share = atom.area / max(atom.area, *(other.area for other in lattice.atoms))
+            cost = best[stop - 1][0] + min(DROPPED, 0.05 + 3 * share)
+            if cost < best[stop][0]:
+                best[stop] = (cost, best[stop - 1][1])
+    return best[count][1]
+
+
+def _cost(lattice: Line, first: int, stop: int, found: Found) -> float:
+    """Return how unlikely it is that the atoms are one digit and end where they do."""
+    cost = -math.log(max(found.confidence, 0.05))
+    height = max(lattice.height, found.piece.height)
+    cost += TOO_WIDE * max(0.0, found.piece.width / height - WIDEST)
+    cost += TOO_LOW * max(0.0, LOWEST - found.piece.height / lattice.height)
+    for boundary in range(first, stop - 1):
+        if lattice.cut[boundary] is None:
+            gap = lattice.atoms[boundary + 1].left - lattice.atoms[boundary].right
+            cost += JOIN + JOIN_GAP * max(0, gap) / lattice.height
+    ending = lattice.cut[stop - 1]
+    if ending is not None:
+        cost += ending
+    return cost

@@ -1,0 +1,148 @@
+"""All that is written on one ink map: the stages from ink to digits, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from chiffres.reading.ink import Ink
+from chiffres.reading.lattice import (
+    NEAR,
+    SMALL,
+    SURE,
+    Classify,
+    Found,
+    classified,
+    read_lines,
+    union,
+)
+from chiffres.reading.normalize import usual_pen
+from chiffres.reading.picture import Pixels
+from chiffres.reading.rules import without_rules
+from chiffres.reading.segment import LEAST_DETAIL, Piece, Sheet, in_lines
+
+MENDED = 1.0
+"""Ink that is nearer than this, in widths of the pen, may be one broken stroke."""
+LEAST_GAP = 2.0
+"""Nor is a gap that could be mended narrower than this, in pixels."""
+MOST_PARTS = 6
+"""A digit is not broken into more parts."""
+
+STICK = 1
+"""The digit that any straight bit looks like."""
+TALL = 2.2
+"""What is this many times as high as the digits, and no digit beyond doubt, is none."""
+SPECK = 0.003
+"""Ink of a smaller area, in squares of the height of the digit beside it, is no part of it."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """What was found on an ink map, and the stages on the way.
+
+    Attributes:
+        ink: the ink map itself.
+        clean: the same without the lines of the paper.
+        lines: from top to bottom, the digits from left to right, unsure ones among them.
+    """
+
+    ink: Ink
+    clean: Pixels
+    lines: list[list[Found]]
+
+
+def read_page(ink: Ink, classify: Classify) -> Page:
+    """Find the digits on an ink map."""
+    clean = without_rules(ink.map)
+    sheet = Sheet(clean, ink.contrast)
+    found = _mended(sheet, classified(sheet, sheet.pieces(), classify), classify)
+    mains, fragments = _sorted_out(found, LEAST_DETAIL * max(clean.shape))
+    if not mains:
+        return Page(ink, clean, [])
+    by_piece = {id(each.piece): each for each in found}
+    lines = [[by_piece[id(p)] for p in line] for line in in_lines([m.piece for m in mains])]
+    _put_beside(fragments, lines)
+    return Page(ink, clean, read_lines(sheet, lines, classify))
+
+
+def _mended(sheet: Sheet, found: Sequence[Found], classify: Classify) -> list[Found]:
+    """Join pieces that only a narrow gap keeps apart where they are a digit together.
+
+    That is where the classifier is surer of the whole than of all its parts.
+    """
+    gap = max(LEAST_GAP, MENDED * usual_pen(sheet.ink))
+    group_of = sheet.near_groups(gap)
+    groups: dict[int, list[Found]] = {}
+    for each in found:
+        groups.setdefault(int(group_of[each.piece.labels[0]]), []).append(each)
+    broken = [parts for parts in groups.values() if 1 < len(parts) <= MOST_PARTS]
+    wholes = classified(sheet, [union([p.piece for p in parts]) for parts in broken], classify)
+    kept = list(found)
+    for parts, whole in zip(broken, wholes, strict=True):
+        tallest = max(part.piece.height for part in parts)
+        doubtful = any(
+            part.confidence < SURE for part in parts if part.piece.height > SMALL * tallest
+        )
+        if whole.confidence >= SURE and (doubtful or whole.piece.height > 1.4 * tallest):
+            gone = {id(part) for part in parts}
+            kept = [each for each in kept if id(each) not in gone]
+            kept.append(whole)
+    return kept
+
+
+def _sorted_out(found: Sequence[Found], least: float) -> tuple[list[Found], list[Found]]:
+    """Return the pieces that may be digits, and those that may be parts of them."""
+    large = [each for each in found if max(each.piece.width, each.piece.height) >= least]
+    if not large:
+        return [], []
+    sure = [each for each in large if each.confidence >= SURE]
+    written = [each for each in sure if each.digit != STICK] or sure or large
+    heights = np.array(sorted(each.piece.height for each in written))
+    usual = heights[np.searchsorted(np.cumsum(heights), heights.sum() / 2)]
+    mains: list[Found] = []
+    fragments: list[Found] = []
+    for each in found:
+        sure_digit = each.confidence >= SURE and each.digit != STICK
+        if each.piece.height > TALL * usual and not sure_digit:
+            continue
+        if any(_frames(each.piece, other.piece) for other in sure if other is not each):
+            continue
+        whole = each.piece.height >= max(SMALL * usual, least)
+        (mains if whole else fragments).append(each)
+    return mains, fragments
+
+
+def _frames(frame: Piece, other: Piece) -> bool:
+    """Whether a piece is a frame around another: a box, a ring, the edge of the paper."""
+    return (
+        frame.left < other.left
+        and frame.top < other.top
+        and frame.right > other.right
+        and frame.bottom > other.bottom
+        and frame.height > 1.5 * other.height
+    )
+
+
+def _put_beside(fragments: Sequence[Found], lines: list[list[Found]]) -> None:
+    """Put each fragment into the line of the piece that it is nearest to, if it is near."""
+    boxes = np.array([_box(found.piece) for line in lines for found in line])
+    line_of = np.array([index for index, line in enumerate(lines) for _ in line])
+    heights = boxes[:, 3] - boxes[:, 1]
+    for fragment in fragments:
+        left, top, right, bottom = _box(fragment.piece)
+        across = np.maximum(0, np.maximum(boxes[:, 0] - right, left - boxes[:, 2]))
+        down = np.maximum(0, np.maximum(boxes[:, 1] - bottom, top - boxes[:, 3]))
+        distance = np.hypot(across, down) / heights
+        if (
+            distance.min() <= NEAR
+            and fragment.piece.area >= SPECK * heights[distance.argmin()] ** 2
+        ):
+            lines[line_of[distance.argmin()]].append(fragment)
+    for line in lines:
+        line.sort(key=lambda found: found.piece.left + found.piece.right)
+
+
+def _box(piece: Piece) -> tuple[int, int, int, int]:
+    return piece.left, piece.top, piece.right, piece.bottom

@@ -1,0 +1,209 @@
+"""The printed lines of the paper, ruled, squared or a form's, taken out of an ink map.
+
+A rule is a run of ink along the picture, thin, nearly straight and longer than any stroke of a
+digit. Only where nothing crosses it is it taken away, so that the strokes on it stay whole.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from chiffres.reading.ink import CONTOUR, Floats
+from chiffres.reading.normalize import usual_pen
+from chiffres.reading.picture import Pixels
+from chiffres.reading.segment import components
+
+FAINT = CONTOUR // 2
+"""A rule is followed through what is weaker than ink: near writing much is asked of ink."""
+RUN = 0.012
+"""The pieces that a rule is found by, as a share of its direction's side of the picture."""
+SHORTEST = 9
+"""The shortest such piece, in pixels; nor is it shorter than twice the width of strokes."""
+BRIDGED = 0.12
+"""Where a broad stroke crosses it, a rule has a gap, full of ink, as a share of the side."""
+WHOLE, WHOLE_UPRIGHT, PART = 0.9, 0.97, 0.3
+"""A rule is this share of the side long, or the last where there are several parallel ones."""
+THIN, THINNER = 12, 25
+"""How many times its own width a rule is long, whole or part."""
+STEEPEST = 0.25
+"""How much a rule may rise, in pixels per pixel."""
+PARALLEL = 0.06
+"""How much the slopes of parallel rules may differ: they converge in a photograph."""
+ALIKE = 1.6
+"""How many times the width and the strength of one may be those of another printed alike."""
+CROSSED = 1.7
+"""Where the ink along a rule is this many times as wide as the rule, something crosses it."""
+STRONGER = 1.4
+"""Where it is this many times as strong as around, a stroke lies along it."""
+MOST = 120
+"""More pieces than this are a texture, and cost time."""
+
+
+class Rule(NamedTuple):
+    """A line from column ``start`` to ``stop``: where it runs, ``rows``, and how wide it is."""
+
+    start: int
+    stop: int
+    rows: Floats
+    width: float
+    slope: float
+    strength: float
+
+    @property
+    def length(self) -> int:
+        """In columns."""
+        return self.stop - self.start
+
+    def is_like(self, other: Rule) -> bool:
+        """Whether the two are printed alike and run alike."""
+        return (
+            abs(self.slope - other.slope) < PARALLEL
+            and 1 / ALIKE < self.width / other.width < ALIKE
+            and 1 / ALIKE < self.strength / other.strength < ALIKE
+        )
+
+
+def without_rules(ink: Pixels) -> Pixels:
+    """Return an ink map without the printed lines along and across it.
+
+    Args:
+        ink: ``(height, width)`` uint8, ink from ``CONTOUR`` on.
+    """
+    lying, upright = find_rules(ink)
+    ink = _without(_without(ink, lying).T, upright).T
+    return np.ascontiguousarray(ink)
+
+
+def find_rules(ink: Pixels) -> tuple[list[Rule], list[Rule]]:
+    """Return the lines from left to right, and those from top to bottom as if it lay on its side.
+
+    A tall 1 looks like one of the latter, so of them the whole height is asked for, or several.
+    """
+    inked = (ink >= FAINT).view(np.uint8)
+    pen = usual_pen(ink)
+    down, along = (round(max(SHORTEST, 2 * pen, RUN * side)) for side in ink.shape)
+    thick = round(2 * pen) + 3
+    # a pixel wider on each side, a fine line that is not quite level has longer runs; what is
+    # thicker than a line is left out, so that neither digits nor crossing lines connect two
+    lying, upright = (cv2.dilate(inked, np.ones(size, np.uint8)) for size in ((3, 1), (1, 3)))
+    lying = _opened(lying, (1, along)) & ~_opened(lying, (thick, 1))
+    upright = _opened(upright, (down, 1)) & ~_opened(upright, (1, thick))
+    return (
+        _rules(lying, ink, along, WHOLE),
+        _rules(np.ascontiguousarray(upright.T), ink.T, down, WHOLE_UPRIGHT),
+    )
+
+
+def _closed(runs: Pixels, reach: int) -> Pixels:
+    """Return the map of runs with gaps of up to twice the reach filled."""
+    kernel = np.ones((3, 2 * reach + 1), np.uint8)
+    return np.asarray(cv2.morphologyEx(runs, cv2.MORPH_CLOSE, kernel))
+
+
+def _opened(inked: Pixels, size: tuple[int, int]) -> Pixels:
+    return np.asarray(cv2.morphologyEx(inked, cv2.MORPH_OPEN, np.ones(size, np.uint8)))
+
+
+def _rules(runs: Pixels, ink: Pixels, run: int, whole: float) -> list[Rule]:
+    """Return the lines in a map of runs, 0 or 1, that lie from left to right."""
+    side = runs.shape[1]
+    if cv2.countNonZero(runs) < PART * side:
+        return []
+    joined = _closed(runs, run) | (_closed(runs, round(BRIDGED / 2 * side)) & (ink >= FAINT))
+    _, labels, stats = components(joined)
+    long = np.flatnonzero(stats[1:, cv2.CC_STAT_WIDTH] >= PART * side) + 1
+    if len(long) > MOST:
+        return []
+    found = [
+        rule for label in long if (rule := _fitted(labels, stats[label], label, ink)) is not None
+    ]
+    return [
+        rule
+        for rule in found
+        if (rule.length >= whole * side and rule.length >= THIN * rule.width)
+        or (rule.length >= THINNER * rule.width and sum(rule.is_like(other) for other in found) > 1)
+    ]
+
+
+def _fitted(
+    labels: npt.NDArray[np.int32], stats: npt.NDArray[np.int32], label: np.intp, ink: Pixels
+) -> Rule | None:
+    """Return the line along a component, or None where it is not straight and thin enough."""
+    x, y, width, height, _ = stats
+    if height > STEEPEST * width + 0.1 * width:
+        return None
+    member = labels[y : y + height, x : x + width] == label
+    thickness = member.sum(axis=0)
+    columns = np.flatnonzero(thickness)
+    rows = (member * np.arange(height)[:, None]).sum(axis=0)[columns] / thickness[columns]
+    line = float(np.median(thickness[columns]))
+    plain = thickness[columns] <= CROSSED * line
+    if plain.sum() < 0.5 * width:
+        return None
+    along = columns / width
+    curve = np.polyfit(along[plain], rows[plain], 2)
+    residual = np.abs(np.polyval(curve, along[plain]) - rows[plain])
+    if np.median(residual) > max(1.0, 0.5 * line) or abs(curve[0]) > 0.03 * width:
+        return None
+    fit = np.polyval(curve, np.arange(width) / width) + y
+    middle = np.clip(np.rint(fit), 0, ink.shape[0] - 1).astype(int)
+    return Rule(
+        int(x),
+        int(x + width),
+        fit.astype(np.float32),
+        max(1.0, line - 2),  # it was looked for a pixel wider on each side
+        float(curve[1] / width),
+        max(1.0, float(np.median(ink[middle, np.arange(x, x + width)]))),
+    )
+
+
+def _without(ink: Pixels, rules: list[Rule]) -> Pixels:
+    if not rules:
+        return ink
+    ink = np.ascontiguousarray(ink).copy()
+    inked = ink >= CONTOUR
+    for rule in rules:
+        _erase(ink, inked, rule)
+    return ink
+
+
+def _erase(ink: Pixels, inked: npt.NDArray[np.bool_], rule: Rule) -> None:
+    """Take the rule out of ``ink``, but for the columns in which something crosses it."""
+    reach = round(CROSSED * rule.width) + 2
+    columns = np.arange(rule.start, rule.stop)
+    rows = np.rint(rule.rows).astype(int)
+    band = rows[None, :] + np.arange(-reach, reach + 1)[:, None]
+    inside = (band >= 0) & (band < ink.shape[0])
+    band = np.clip(band, 0, ink.shape[0] - 1)
+    there = inked[band, columns] & inside
+    run = _run_through_middle(there)
+    levels = np.where(run, ink[band, columns], 0).max(axis=0)
+    erased = run & (run.sum(axis=0) <= CROSSED * rule.width + 1) & ~_written_over(levels)
+    fringe = erased | np.roll(erased, 1, axis=0) | np.roll(erased, -1, axis=0)
+    fringe &= erased.any(axis=0)
+    fringe &= inside & (erased | ~there)
+    y, x = np.nonzero(fringe)
+    ink[band[y, x], columns[x]] = 0
+
+
+def _written_over(levels: Pixels) -> npt.NDArray[np.bool_]:
+    """Whether a stroke lies on the rule: it is stronger there than it mostly is around."""
+    window = min(255, len(levels) // 6 * 2 + 1)
+    usual = cv2.medianBlur(levels[None], window)[0] if window > 1 else levels
+    return levels > STRONGER * usual
+
+
+def _run_through_middle(there: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return, in each column, the ink that is connected with the middle, or a pixel beside it."""
+    middle = there.shape[0] // 2
+    run = np.zeros_like(there)
+    run[middle - 1 : middle + 2] = there[middle - 1 : middle + 2]
+    for row in range(middle + 2, there.shape[0]):
+        run[row] = run[row - 1] & there[row]
+    for row in range(middle - 2, -1, -1):
+        run[row] = run[row + 1] & there[row]
+    return run

@@ -1,0 +1,43 @@
+"""Pictures that the tests of reading share: MNIST's digits, large, on sheets of paper."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Grey = npt.NDArray[np.uint8]
+
+
+def enlarged(digit: Grey, height: int) -> Grey:
+    """Return the digit's ink alone, ``height`` pixels high, 255 = ink."""
+    top, bottom = np.flatnonzero(digit.max(axis=1))[[0, -1]]
+    left, right = np.flatnonzero(digit.max(axis=0))[[0, -1]]
+    cropped = digit[top : bottom + 1, left : right + 1]
+    width = max(1, round(cropped.shape[1] * height / cropped.shape[0]))
+    return np.asarray(cv2.resize(cropped, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
+def row_of(digits: Sequence[Grey], height: int = 60, gap: int = 20) -> Grey:
+    """Return the digits beside each other, 255 = ink, without a margin."""
+    space = np.zeros((height, gap), np.uint8)
+    parts = [part for digit in digits for part in (enlarged(digit, height), space)]
+    return np.hstack(parts[:-1])
+
+
+def on_paper(ink: Grey, margin: int = 40, paper: int = 235, pen: int = 30) -> Grey:
+    """Return a sheet with the ink on it, dark on light unless ``pen`` is the lighter."""
+    share = np.pad(ink, margin) / 255
+    return np.asarray(np.rint(paper + share * (pen - paper)), np.uint8)
+
+
+def as_file(pixels: npt.NDArray[Any], kind: str = "PNG", **options: Any) -> bytes:
+    """Return the bytes of an image file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind, **options)
+    return file.getvalue()

@@ -1,0 +1,237 @@
+"""The whole way: the digits of a picture, whatever is done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw, ImageFont
+
+from chiffres.data import Dataset
+from chiffres.errors import UsageError
+from chiffres.reading import Reader
+from tests.reading.made import Grey, as_file, enlarged, on_paper, row_of
+
+FEW = settings(max_examples=25)
+numbers = st.text("0123456789", min_size=1, max_size=6)
+Sure = dict[int, list[Grey]]
+
+
+def written(sure: Sure, number: str, height: int = 50, gap: int = 15) -> Grey:
+    """Return the number's ink; of equal digits each is another."""
+    digits = [sure[int(value)][place % 8] for place, value in enumerate(number)]
+    return row_of(digits, height, gap)
+
+
+def share(right: list[bool]) -> float:
+    return float(np.mean(right))
+
+
+def test_digits_are_read_in_numbers(reader: Reader, sure: Sure) -> None:
+    rng = np.random.default_rng(0)
+    names = ["".join(map(str, rng.integers(0, 10, rng.integers(1, 9)))) for _ in range(40)]
+    assert share([reader.read(on_paper(written(sure, name))).text == name for name in names]) > 0.96
+
+
+@FEW
+@given(
+    number=numbers,
+    down=st.integers(8, 200),
+    right=st.integers(8, 200),
+    below=st.integers(8, 200),
+    beside=st.integers(8, 200),
+)
+def test_where_on_the_page_a_number_is_does_not_matter(
+    reader: Reader, sure: Sure, number: str, down: int, right: int, below: int, beside: int
+) -> None:
+    ink = written(sure, number)
+    moved = np.pad(ink, ((down, below), (right, beside)))
+    reading, expected = (reader.read(on_paper(each, m)) for each, m in ((moved, 0), (ink, 30)))
+    assert reading.text == expected.text
+    left, top = (min(digit.box[axis] for digit in reading.digits) for axis in (0, 1))
+    assert left == pytest.approx(right, abs=2)
+    assert top == pytest.approx(down, abs=2)
+
+
+@FEW
+@given(number=numbers, paper=st.integers(0, 255), pen=st.integers(0, 255))
+def test_dark_on_light_reads_as_light_on_dark(
+    reader: Reader, sure: Sure, number: str, paper: int, pen: int
+) -> None:
+    if abs(paper - pen) < 40:
+        pen = (paper + 120) % 256 if abs((paper + 120) % 256 - paper) >= 40 else 255 - pen
+    if abs(paper - pen) < 40:
+        return
+    picture = on_paper(written(sure, number), 30, paper, pen)
+    assert reader.read(picture).text == reader.read(255 - picture).text
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.8, 2, 5, 20])
+def test_scale_does_not_matter(reader: Reader, sure: Sure, scale: float) -> None:
+    same = []
+    for number in ("7", "305", "914", "26", "8"):
+        picture = on_paper(written(sure, number, 44), 20)
+        way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        scaled = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=way)
+        reading, expected = reader.read(scaled), reader.read(picture)
+        same.append(reading.text == expected.text)
+        for digit, other in zip(reading.digits, expected.digits, strict=False):
+            assert digit.box == pytest.approx(np.array(other.box) * scale, abs=2 + 2 * scale)
+    assert all(same)
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_a_turned_file_reads_as_it_is_seen(reader: Reader, sure: Sure, orientation: int) -> None:
+    turns: dict[int, Callable[[Grey], Grey]] = {
+        2: np.fliplr,
+        3: lambda upright: np.rot90(upright, 2),
+        4: np.flipud,
+        5: np.transpose,
+        6: np.rot90,
+        7: lambda upright: np.rot90(upright, 2).T,
+        8: lambda upright: np.rot90(upright, -1),
+    }
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = on_paper(written(sure, "4725"), 25)
+    stored = np.ascontiguousarray(turns[orientation](picture))
+    assert reader.read(as_file(stored, exif=exif)) == reader.read(picture)
+
+
+def test_mnist_s_own_images_are_read_as_the_classifier_does(
+    reader: Reader, mnist_5k: Dataset
+) -> None:
+    images = mnist_5k.validation.images[:200]
+    likeliest = reader.classify(images).argmax(axis=1)
+    read = [reader.read(as_file(image)) for image in images]
+    same = [
+        len(reading.digits) == 1 and reading.digits[0].alternatives[0][0] == value
+        for reading, value in zip(read, likeliest, strict=True)
+        if reading.digits
+    ]
+    assert share(same) > 0.99
+    assert len(same) > 0.95 * len(images)
+
+
+def test_several_lines_are_read_in_their_order(reader: Reader, sure: Sure) -> None:
+    rows = [on_paper(written(sure, number), 15) for number in ("2045", "371", "96")]
+    width = max(row.shape[1] for row in rows)
+    page = np.vstack([np.pad(r, ((0, 0), (0, width - r.shape[1])), "edge") for r in rows])
+    reading = reader.read(page)
+    assert reading.lines == ("2045", "371", "96")
+    assert reading.text == "2045\n371\n96"
+    assert [digit.value for digit in reading.digits] == [2, 0, 4, 5, 3, 7, 1, 9, 6]
+
+
+def test_touching_pairs_are_split(reader: Reader, sure: Sure) -> None:
+    rng = np.random.default_rng(1)
+    right = []
+    for _ in range(60):
+        first, second = (int(value) for value in rng.integers(0, 10, 2))
+        pair = row_of([sure[first][0], sure[second][1]], 60, 0)
+        left = enlarged(sure[first][0], 60).shape[1]
+        joined = np.maximum(  # moved two pixels into each other
+            np.pad(pair[:, :left], ((0, 0), (0, pair.shape[1] - left - 2))),
+            np.pad(pair[:, left:], ((0, 0), (left - 2, 0))),
+        )
+        right.append(reader.read(on_paper(joined)).text == f"{first}{second}")
+    assert share(right) > 0.85
+
+
+def test_the_parts_of_a_reading(reader: Reader, sure: Sure) -> None:
+    picture = on_paper(written(sure, "58"), 30)
+    reading = reader.read(picture)
+    assert reading.json("a.png")["text"] == "58"
+    first, second = reading.digits
+    assert (first.value, second.value) == (5, 8)
+    assert first.text == "5"
+    dark = picture < 130
+    for digit in reading.digits:
+        left, top, width, height = digit.box
+        assert digit.alternatives[0] == (digit.value, digit.confidence)
+        probabilities = [p for _, p in digit.alternatives]
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert 0.97 < sum(probabilities) <= 1.0001
+        dark[top : top + height, left : left + width] = False
+    assert not dark.any()  # the boxes hold all the ink
+
+
+def test_what_is_unsure_is_rejected(reader: Reader, sure: Sure) -> None:
+    picture = on_paper(written(sure, "72"), 30)
+    bar = max(digit.confidence for digit in reader.read(picture).digits)
+    strict = Reader(threads=1, reject_below=bar)
+    reading = strict.read(picture)
+    assert sorted(reading.text)[0] in "27?"
+    assert any(digit.value is not None for digit in reading.digits)
+    for digit in reading.digits:
+        assert (digit.value is None) == (digit.confidence < bar)
+        assert digit.text == ("?" if digit.value is None else str(digit.value))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (28, 28), (5, 300), (300, 5), (400, 300)])
+@pytest.mark.parametrize("shade", [0, 128, 255])
+def test_on_a_blank_page_nothing_is_read(reader: Reader, size: tuple[int, int], shade: int) -> None:
+    reading = reader.read(np.full(size, shade, np.uint8))
+    assert (reading.text, reading.lines, reading.digits) == ("", (), ())
+
+
+def test_in_a_page_of_text_nothing_is_read(reader: Reader) -> None:
+    page = Image.new("L", (700, 420), 240)
+    text = "The quick brown fox jumps\nover the lazy dog; what was\nwritten here has words\nalone"
+    ImageDraw.Draw(page).multiline_text((30, 30), text, 20, ImageFont.load_default(42))
+    assert reader.read(page).text == ""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_in_texture_nothing_is_read(reader: Reader, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rough = cv2.resize(rng.normal(0, 1, (60, 80)), (640, 480), interpolation=cv2.INTER_CUBIC)
+    fine = rng.normal(0, 0.3, (480, 640))
+    assert reader.read(np.clip(128 + 45 * (rough + fine), 0, 255).astype(np.uint8)).text == ""
+
+
+def test_forms_that_are_not_mnist_s(reader: Reader) -> None:
+    """A 7 with a bar, a 1 with a base, a slashed 0: as they are written by hand, with a pen."""
+    forms = {
+        "7": [[(10, 12), (60, 10), (30, 90)], [(22, 50), (56, 46)]],
+        "1": [[(15, 30), (40, 8), (40, 92)], [(12, 92), (68, 92)]],
+        "4": [[(40, 8), (10, 60), (66, 58)], [(50, 30), (46, 92)]],
+    }
+    for value, strokes in forms.items():
+        page = Image.new("L", (200, 240), 250)
+        draw = ImageDraw.Draw(page)
+        for stroke in strokes:
+            draw.line([(60 + x, 60 + y) for x, y in stroke], 30, 9, joint="curve")
+        assert reader.read(page).text == value
+
+
+def test_threads_share_a_reader(sure: Sure) -> None:
+    reader = Reader()
+    pages = [on_paper(written(sure, f"{value}{9 - value}"), 10 + value) for value in range(10)]
+    expected = [reader.read(page) for page in pages]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(reader.read, pages * 4)) == expected * 4
+
+
+def test_images_in_mnist_s_format_are_classified(reader: Reader, mnist_5k: Dataset) -> None:
+    images, labels = mnist_5k.validation.images[:150], mnist_5k.validation.labels[:150]
+    probabilities = reader.classify(images)
+    assert probabilities.shape == (150, 10)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert share(list(probabilities.argmax(axis=1) == labels)) > 0.98
+    assert reader.classify(images[:0]).shape == (0, 10)
+    assert reader.read(images[0]).digits
+
+
+@pytest.mark.parametrize(
+    "images", [np.zeros((28, 28), np.uint8), np.zeros((1, 28, 28)), np.zeros((1, 27, 28), np.uint8)]
+)
+def test_images_of_another_shape_or_type_are_refused(reader: Reader, images: Grey) -> None:
+    with pytest.raises(UsageError, match=r"expected \(n, 28, 28\) of uint8"):
+        reader.classify(images)

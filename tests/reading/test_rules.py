@@ -1,0 +1,74 @@
+"""The lines of the paper go, the strokes of the digits stay."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from chiffres.reading.ink import CONTOUR
+from chiffres.reading.rules import find_rules, without_rules
+from tests.reading.made import Grey, enlarged, row_of
+
+
+@pytest.fixture(scope="module")
+def strokes(sure: dict[int, list[Grey]]) -> Grey:
+    """A line of digits on a map of 200×500."""
+    written = row_of([sure[value][2] for value in (3, 5, 8)], 80, 40)
+    top, left = (200 - written.shape[0]) // 2, (500 - written.shape[1]) // 2
+    sheet = np.zeros((200, 500), np.uint8)
+    sheet[top : top + written.shape[0], left : left + written.shape[1]] = written
+    return sheet
+
+
+def kept(clean: Grey, strokes: Grey) -> float:
+    return float((clean >= CONTOUR)[strokes >= CONTOUR].mean())
+
+
+def ruled(sheet: Grey, step: int, *, squared: bool, slope: float = 0.0) -> Grey:
+    """Return the map with lines two pixels wide every ``step`` pixels."""
+    sheet = sheet.copy()
+    rows, columns = np.indices(sheet.shape)
+    lines = (rows + np.rint(slope * columns).astype(int)) % step < 2
+    if squared:
+        lines |= (columns - np.rint(slope * rows).astype(int)) % step < 2
+    sheet[lines] = np.maximum(sheet[lines], 180)
+    return sheet
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.04, -0.07])
+@pytest.mark.parametrize("squared", [False, True])
+def test_ruled_and_squared_paper(strokes: Grey, squared: bool, slope: float) -> None:
+    clean = without_rules(ruled(strokes, 33, squared=squared, slope=slope))
+    assert kept(clean, strokes) > 0.93
+    left_over = (clean >= CONTOUR) & (strokes < CONTOUR)
+    added = ruled(np.zeros_like(strokes), 33, squared=squared, slope=slope) >= CONTOUR
+    assert left_over.sum() < 0.2 * added.sum()
+
+
+def test_one_line_below_the_writing(strokes: Grey) -> None:
+    sheet = strokes.copy()
+    sheet[150:153] = 255
+    clean = without_rules(sheet)
+    assert clean[148:155].max() < CONTOUR
+    assert kept(clean, strokes) == 1
+
+
+def test_digits_alone_are_left_alone(strokes: Grey, sure: dict[int, list[Grey]]) -> None:
+    np.testing.assert_array_equal(without_rules(strokes), strokes)
+    one = np.pad(enlarged(sure[1][0], 150), 12)
+    seven = np.pad(enlarged(sure[7][0], 100), 10)
+    for digit in (one, seven):
+        assert kept(without_rules(digit), digit) > 0.97
+
+
+def test_where_a_rule_runs(strokes: Grey) -> None:
+    sheet = np.zeros((200, 500), np.uint8)
+    sheet[120:124, 5:] = 200
+    lying, upright = find_rules(sheet)
+    assert not upright
+    (rule,) = lying
+    assert rule.start == pytest.approx(5, abs=10)
+    assert rule.stop == pytest.approx(500, abs=10)
+    assert rule.rows == pytest.approx(121.5, abs=1)
+    assert rule.width == pytest.approx(4, abs=1)
+    assert rule.strength == pytest.approx(200, abs=1)
