@@ -13,6 +13,18 @@ test-backends:  ## the tests that run on every backend, on TensorFlow and on JAX
 bench: .venv  ## time training beside Torch alone and Keras on Torch, TensorFlow and JAX
 	scripts/bench --data $(DATA)
 
+course: .venv  ## open the course's notebooks in Jupyter
+	scripts/course
+
+notebooks: .venv  ## make the notebooks anew from notebooks/course.py
+	scripts/notebooks
+
+test-course: .venv  ## run the notebooks from top to bottom, in both languages
+	scripts/test-course
+
+docs: .venv  ## the documentation site, into site/
+	scripts/docs
+
 embedded: .venv  ## exported networks on emulated microcontrollers (MODELS="runs/…" for a table of yours)
 	scripts/embedded $(MODELS)
 
@@ -26,9 +38,9 @@ build: .venv  ## wheel and sdist, installed and run in an empty environment
 	scripts/setup
 
 clean:  ## remove what the targets above made; runs/ stays
-	rm -rf .venv .venv-* build dist
+	rm -rf .venv .venv-* build dist site
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
 
-.PHONY: lab test test-backends bench embedded weights build clean help
+.PHONY: lab course notebooks test test-backends test-course bench docs embedded weights build clean help

@@ -24,7 +24,7 @@ from chiffres.data import Dataset, load_dataset
 from chiffres.evaluation.calibrate import calibrate
 from chiffres.evaluation.corrected import on_corrected_labels
 from chiffres.evaluation.corrupt import robustness
-from chiffres.evaluation.judge import JudgedModel, judge
+from chiffres.evaluation.judge import JudgedRun, judge
 from chiffres.evaluation.strangers import separation
 from chiffres.export import export_model
 from chiffres.models.files import SHIPPED
@@ -52,7 +52,7 @@ def make(name: str) -> None:
     print(as_markdown(name, card))
 
 
-def model_card(judged: JudgedModel, dataset: Dataset, onnx: Path) -> dict[str, Any]:
+def model_card(judged: JudgedRun, dataset: Dataset, onnx: Path) -> dict[str, Any]:
     """Return all that is to be known of a model, as JSON."""
     corrected = on_corrected_labels(judged.test)
     under = robustness(judged.model, dataset)
@@ -73,7 +73,7 @@ def model_card(judged: JudgedModel, dataset: Dataset, onnx: Path) -> dict[str, A
     }
 
 
-def onnx_figures(path: Path, judged: JudgedModel, dataset: Dataset) -> dict[str, Any]:
+def onnx_figures(path: Path, judged: JudgedRun, dataset: Dataset) -> dict[str, Any]:
     """Return size and speed of the ONNX file, and how far its answers are from Keras's."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     images = dataset.test.images

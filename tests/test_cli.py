@@ -23,10 +23,13 @@ COMMANDS = [
     [],
     ["lab"],
     ["train"],
+    ["sweep"],
+    ["compare"],
     ["evaluate"],
     ["calibrate"],
     ["predict"],
     ["export"],
+    ["serve"],
     ["data"],
     ["data", "list"],
     ["data", "show"],
@@ -86,6 +89,10 @@ def test_help_imports_nothing_heavy() -> None:
         (["train", "conv", "--set", "momentum=0.9"], "momentum = 0.9: adam does not use it"),
         (["lab", "--data", "digits", "--lang", "de"], "unknown language 'de'"),
         (["lab", "--data", "digits", "--models", "conv,conv"], "conv, conv"),
+        (["train", "dense", "--log", "mlfow"], "unknown tracker 'mlfow' (did you mean 'mlflow'?)"),
+        (["train", "dense", "--data", "digits", "--set", "dropout=0.5"], "has no dropout to set"),
+        (["sweep", "conv-dropout", "--data", "digits", "--over", "dropout=2"], "less than 1"),
+        (["sweep", "dense", "--data", "digits", "--over", "seed=1,2"], "use --seeds"),
         (["evaluate", "nowhere"], "nowhere: no such run folder or model file"),
         (["calibrate", "nowhere"], "nowhere: no such run folder"),
         (["export", "nowhere", "--to", "h5"], "nowhere: no such"),
@@ -108,6 +115,7 @@ def test_a_damaged_file_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     (tmp_path / "broken.h5").write_bytes(b"not a model")
     (tmp_path / "broken.npz").write_bytes(b"not an archive")
     for arguments in (
+        ["compare", "broken.npz"],
         ["evaluate", "broken.h5", "--data", "digits"],
         ["data", "show", "npz:broken.npz"],
     ):
@@ -278,6 +286,46 @@ def test_the_lab_goes_on_where_it_was_and_writes_the_report(
     assert other.returncode == 2
     assert "epochs: 1 → 2" in other.stderr
     assert Run(tmp_path / "lab" / "dense").metrics()["test"]["n"] == 50
+
+
+def test_the_lab_with_seeds_and_folds_is_compared_again(digits_file: Path, tmp_path: Path) -> None:
+    shown = chiffres(
+        *("lab", "--data", f"npz:{digits_file}", "--models", "dense", "--epochs", 1, "--seeds", 2),
+        *("--folds", 2, "--set", "scale=unit", "--out", "lab"),
+        cwd=tmp_path,
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert (tmp_path / "lab" / "dense-9001" / "model.keras").is_file()
+    page = (tmp_path / "lab" / "report.html").read_text(encoding="utf-8")
+    assert "trained on 2 folds less one, 225 digits" in page
+    assert "--set scale=unit --set epochs=1 --seeds 2 --folds 2 --lang en" in page
+
+    compared = chiffres("compare", "lab", "--json", "--out", "page.html", cwd=tmp_path)
+    assert compared.returncode == 0, compared.stderr
+    (model,) = json.loads(compared.stdout)["models"]
+    assert [run["seed"] for run in model["runs"]] == [9000, 9001]
+    assert model["accuracy_mean"] == np.mean([run["accuracy"] for run in model["runs"]])
+    assert "chiffres compare lab --lang en" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_sweep_trains_side_by_side_and_ends_in_the_report(
+    digits_file: Path, tmp_path: Path
+) -> None:
+    arguments = (
+        *("sweep", "dense", "--data", f"npz:{digits_file}", "--over", "batch_size=32,128"),
+        *("--set", "epochs=1", "--set", "scale=unit", "--jobs", 2, "--out", "sweep"),
+    )
+    shown = chiffres(*arguments, cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    told = sorted(line[4:].split(":")[0] for line in shown.stderr.splitlines())
+    assert told == ["batch_size=128 seed-9000", "batch_size=32 seed-9000"]
+    assert re.search(r"batch_size=\d+ .* (is better than|cannot be told apart)", shown.stdout)
+    assert "the report: sweep" in shown.stdout
+    assert (tmp_path / "sweep" / "report.html").is_file()
+
+    again = chiffres(*arguments, cwd=tmp_path)
+    assert again.returncode == 2
+    assert "holds a sweep already; resume it (--resume)" in again.stderr
 
 
 def test_data_show_prints_the_lab_s_lines_and_draws(digits_file: Path, tmp_path: Path) -> None:

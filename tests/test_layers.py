@@ -13,7 +13,7 @@ import chiffres
 
 LAYERS = (  # from the top
     {"cli", "__main__"},
-    {"serve", "lab", "bench"},
+    {"course", "serve", "lab", "bench"},
     {"report"},
     {"reading"},  # asks export to convert a Keras model, where one is given
     {"evaluation", "export"},

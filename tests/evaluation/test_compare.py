@@ -11,21 +11,27 @@ from hypothesis import strategies as st
 from chiffres.data import Digits
 from chiffres.evaluation.compare import compare, compare_all
 from chiffres.evaluation.metrics import Evaluation
+from chiffres.evaluation.seeds import Evaluations
 
 DIGITS = Digits(np.zeros((60, 28, 28), np.uint8), (np.arange(60) % 10).astype(np.uint8))
 
 
-def reader(name: str, wrong: set[int]) -> Evaluation:
-    """Return the evaluation of a model that misreads the digits of these numbers."""
+def run(name: str, wrong: set[int]) -> Evaluation:
+    """Return the evaluation of a run that misreads the digits of these numbers."""
     read = DIGITS.labels.astype(int)
     read[list(wrong)] = (read[list(wrong)] + 1) % 10
     return Evaluation(name, "own", "test", DIGITS, np.eye(10)[read])
 
 
-def mcnemar(only_a: int, only_b: int) -> float:
+def reader(name: str, *wrong: set[int]) -> Evaluations:
+    """Return the evaluations of a model whose runs misread the digits of these numbers."""
+    return Evaluations([run(name, each) for each in wrong])
+
+
+def mcnemar(only_a: float, only_b: float) -> float:
     """Return the exact two-sided p-value: twice the binomial tail, at most 1."""
-    n = only_a + only_b
-    tail: int = sum(math.comb(n, k) for k in range(min(only_a, only_b) + 1))
+    n, fewer = int(only_a + only_b), int(min(only_a, only_b))
+    tail: int = sum(math.comb(n, k) for k in range(fewer + 1))
     return min(1.0, 2 * tail / float(2**n))
 
 
@@ -58,7 +64,7 @@ def test_models_that_read_other_digits_are_not_compared() -> None:
     a = reader("a", set())
     others = Digits(DIGITS.images + np.uint8(1), DIGITS.labels)
     with pytest.raises(ValueError, match="a and b did not read the same digits"):
-        compare(a, dataclasses.replace(reader("b", set()), digits=others))
+        compare(a, Evaluations([dataclasses.replace(run("b", set()), digits=others)]))
 
 
 mistakes = st.sets(st.integers(0, 59))
@@ -83,7 +89,7 @@ def test_holm_s_correction_of_three_pairs() -> None:
     assert uncorrected == pytest.approx([1 / 32, 1 / 256, 1 / 4])
     pairs = compare_all([a, b, c])
     assert [(pair.a, pair.b) for pair in pairs] == [("a", "b"), ("a", "c"), ("b", "c")]
-    assert [pair.p_value for pair in pairs] == pytest.approx([2 / 32, 3 / 256, 1 / 4])
+    assert [pair.p_corrected for pair in pairs] == pytest.approx([2 / 32, 3 / 256, 1 / 4])
     assert [pair.distinguishable for pair in pairs] == [False, True, False]
 
 
@@ -97,7 +103,7 @@ def test_the_correction_is_holm_s(each: list[set[int]]) -> None:
     least = 0.0
     for rank, index in enumerate(np.argsort(plain, kind="stable")):
         least = max(least, min(1.0, plain[index] * (len(pairs) - rank)))
-        assert pairs[index].p_value == pytest.approx(least)
+        assert pairs[index].p_corrected == pytest.approx(least)
 
 
 def test_one_model_alone_is_compared_to_none() -> None:

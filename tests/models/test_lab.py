@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from chiffres.data import Dataset
+from chiffres.errors import UsageError
 from chiffres.models import as_input, build_model
 from chiffres.models.backend import keras
 
@@ -109,3 +110,18 @@ def test_unit_scale_is_the_same_on_a_255th_of_the_input(name: str, small: Datase
     assert unit.count_params() == PARAMETERS[name]
     assert unit.input_shape == raw.input_shape
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+
+
+def test_dropout_and_pooling_can_be_set() -> None:
+    model = build_model("conv-dropout", dropout=0.35, pooling="average")
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds == [
+        *["Conv2D", "AveragePooling2D", "Dropout", "Flatten", "Dense", "Dropout", "Dense"]
+    ]
+    assert [layer.rate for layer in model.layers if hasattr(layer, "rate")] == [0.35, 0.35]
+    assert build_model("conv-dropout", pooling="none").count_params() == 2_770_634
+
+
+def test_an_option_that_a_model_has_not_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"'dense' has no dropout to set; .* have: conv-dropout"):
+        build_model("dense", dropout=0.5)

@@ -20,7 +20,7 @@ def test_the_grid_shows_the_first_nine_digits_with_their_labels(small: Dataset) 
 
 
 def test_the_learning_curve_has_a_point_for_each_epoch(comparison: Comparison) -> None:
-    history = comparison.models[0].history
+    history = comparison.models[0].first.history
     (axes,) = figures.learning_curve(history, "loss", Words("fr")).axes
     train, validation = axes.lines
     assert list(train.get_ydata()) == history["loss"]  # type: ignore[arg-type]
@@ -32,7 +32,7 @@ def test_the_learning_curve_has_a_point_for_each_epoch(comparison: Comparison) -
 
 
 def test_the_gallery_shows_written_and_read_with_the_confidence(comparison: Comparison) -> None:
-    test = comparison.models[0].test
+    test = comparison.models[0].first.test
     (first, *_) = figures.mistakes(test, Words("en")).axes
     index = test.misread()[0]
     written, read = test.digits.labels[index], test.predicted[index]
@@ -47,7 +47,7 @@ def test_the_bars_of_the_class_counts_add_up(small: Dataset) -> None:
 
 def test_a_figure_is_written_as_png(comparison: Comparison, tmp_path: Path) -> None:
     path = tmp_path / "new" / "confusion.png"
-    figures.save(figures.confusion(comparison.models[0].test, Words("fr")), path)
+    figures.save(figures.confusion(comparison.models[0].first.test, Words("fr")), path)
     with Image.open(path) as image:
         assert image.format == "PNG"
         assert min(image.size) > 500
@@ -55,7 +55,7 @@ def test_a_figure_is_written_as_png(comparison: Comparison, tmp_path: Path) -> N
 
 def test_the_same_figure_gives_the_same_bytes(comparison: Comparison) -> None:
     first, second = (
-        figures.data_uri(figures.confusion(comparison.models[0].test, Words("fr")))
+        figures.data_uri(figures.confusion(comparison.models[0].first.test, Words("fr")))
         for _ in range(2)
     )
     assert first == second

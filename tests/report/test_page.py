@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from chiffres.evaluation.compare import Comparison
 from chiffres.lab.experiment import published
 from chiffres.report.page import render, write_report
 from chiffres.report.words import Words, languages
+from tests.report.conftest import renamed
 
 BROWSER = next(
     (found for name in ("chromium", "google-chrome", "chrome") if (found := shutil.which(name))),
@@ -80,7 +82,7 @@ def test_the_figures_in_the_page_are_the_measured_ones(comparison: Comparison) -
     for model in comparison.models:
         assert words.percent(model.test.accuracy) in html
         assert words.number(model.test.loss, 4) in html
-        assert words.number(model.model.count_params()) in html
+        assert words.number(model.parameters) in html
 
 
 def test_published_figures_are_shown_only_beside_their_own_dataset(comparison: Comparison) -> None:
@@ -108,6 +110,38 @@ def test_the_command_at_the_end_names_what_was_changed(comparison: Comparison) -
         "chiffres lab --data small --models conv,conv-pool,conv-dropout "
         "--set learning_rate=0.001 --set epochs=2 --lang fr"
     ) in html
+
+
+@pytest.mark.parametrize("language", languages())
+def test_a_page_of_several_seeds_has_all_that_was_measured(
+    seeded: Comparison, language: str
+) -> None:
+    words = Words(language)
+    failed = {"dropout=0 seed-1": "the loss is <nan>"}
+    html = render(dataclasses.replace(seeded, published=published(), failed=failed), words)
+    page = Page(html)
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+    for title in ("differences", "overfitting", "calibration", "cost", "robustness", "folds"):
+        assert words(f"{title}_title") in html
+    for text in ("seeds_text", "p_of_published_text", "curves_band"):
+        assert words(text) in html
+    assert words.points(seeded.pairs[0].difference) in html
+    assert words("shown_of_seed", seed=9000) in html
+    assert "the loss is &lt;nan&gt;" in html
+    assert "--seeds 2 --folds 2 --robustness --lang" in html
+
+
+def test_a_comparison_of_other_models_answers_no_exercise(comparison: Comparison) -> None:
+    others = [
+        renamed(model, f"dropout=0.{number}") for number, model in enumerate(comparison.models)
+    ]
+    words = Words("en")
+    html = render(Comparison(comparison.dataset, others), words)
+    assert words("exercises_title") not in html
+    assert words("report_title_other") in html
+    assert 'id="dropout-0.1"' in html
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium or chrome on this machine")

@@ -28,7 +28,7 @@ def test_every_sentence_is_used() -> None:
     root = Path(chiffres.__file__).parent
     text = "".join(
         path.read_text(encoding="utf-8")
-        for pattern in ("*.py", "*.html")
+        for pattern in ("*.py", "*.html", "*.js")
         for path in root.rglob(pattern)
     )
     unused = [key for key in Words("en").catalogue if not re.search(rf"\b{key}\b", text)]

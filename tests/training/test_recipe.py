@@ -49,7 +49,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", ["conv", "conv-dropout", "conv-pool", "dense"])
 def test_the_shipped_recipes_are_the_lab_s(name: str) -> None:
-    assert load_recipe(name).model_dump() == {
+    assert load_recipe(name).model_dump(exclude_none=True) == {
         "model": name,
         "data": "auto",
         "scale": "raw",
@@ -270,7 +270,18 @@ def test_a_wrong_file_is_named(path: Path) -> None:
 
 def test_the_text_is_that_of_a_toml_file() -> None:
     recipe = load_recipe("dense", ["epochs=3"])
-    assert tomllib.loads(recipe.toml()) == recipe.model_dump()
+    assert tomllib.loads(recipe.toml()) == recipe.model_dump(exclude_none=True)
+
+
+def test_what_is_not_the_model_s_own_is_an_option_of_it() -> None:
+    assert load_recipe("conv-dropout").options == {}
+    recipe = load_recipe("conv-dropout", ["dropout=0", "pooling=average"])
+    assert recipe.options == {"dropout": 0, "pooling": "average"}
+    assert tomllib.loads(recipe.toml())["dropout"] == 0
+    with pytest.raises(RecipeError, match=r"dropout = 1: expected less than 1"):
+        load_recipe("conv-dropout", ["dropout=1"])
+    with pytest.raises(RecipeError, match=r"pooling = 'averag'.*did you mean 'average'"):
+        load_recipe("conv-dropout", ["pooling=averag"])
 
 
 def test_differences_say_both_values() -> None:

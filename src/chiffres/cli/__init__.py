@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import sys
 
-from chiffres.cli import bench, data, judging, reading, training
+from chiffres.cli import bench, comparing, data, judging, reading, serve, training
 from chiffres.cli.app import app
 
-__all__ = ["app", "bench", "data", "judging", "main", "reading", "training"]
+__all__ = ["app", "bench", "comparing", "data", "judging", "main", "reading", "serve", "training"]
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ INTERRUPTED = 130
 GO_ON = {
     "train": "the finished epochs are kept: the same command with --resume goes on",
     "lab": "the finished epochs are kept: the same command goes on",
+    "sweep": "the finished epochs are kept: the same command with --resume goes on",
 }
 
 
@@ -73,6 +74,16 @@ Settings = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="Replace one key of the recipe; repeatable."),
 ]
+Seeds = Annotated[
+    int, typer.Option(min=1, help="How often each is trained, with the seeds that follow.")
+]
+Log = Annotated[
+    str, typer.Option(metavar="NAMES", help="Show the runs there, too: tensorboard,mlflow.")
+]
+Robustness = Annotated[
+    bool, typer.Option("--robustness", help="Also under the 15 corruptions of MNIST-C.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document, nothing else.")]
 Seed = Annotated[int | None, typer.Option(help="Replace the recipe's seed (9000).")]
 Language = Annotated[
     str,
@@ -103,6 +114,11 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 def as_settings(**values: Any) -> list[str]:
     """Return ``key=value`` for each value that was given."""
     return [f"{key}={value}" for key, value in values.items() if value is not None]
+
+
+def as_names(text: str) -> list[str]:
+    """Return the names in a text with commas between them."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def file_name(name: str) -> str:

@@ -14,22 +14,32 @@ from chiffres.cli.app import (
     Data,
     LabModels,
     Language,
+    Log,
+    Robustness,
     Seed,
+    Seeds,
     Settings,
     app,
+    as_names,
     as_settings,
     file_name,
-    print_table,
 )
+from chiffres.cli.comparing import print_comparison
 
 
-@app.command(epilog="Example: chiffres lab --data mnist --models conv,conv-pool --lang fr")
+@app.command(epilog="Example: chiffres lab --data mnist --models conv,conv-pool --seeds 5")
 def lab(
     data: Data = "auto",
     models: LabModels = LAB_MODELS,
     epochs: Annotated[int | None, typer.Option(help="Replace the recipes' 20 epochs.")] = None,
     seed: Seed = None,
+    seeds: Seeds = 1,
+    folds: Annotated[
+        int, typer.Option(min=0, help="Cross-validate the first model, too, in so many folds.")
+    ] = 0,
+    robustness: Robustness = False,
     settings: Settings = [],  # noqa: B006 — typer copies it
+    log: Log = "",
     language: Language = "",
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="By default runs/lab-<data>.")
@@ -41,23 +51,23 @@ def lab(
     """
     from chiffres.data import load_dataset
     from chiffres.lab.experiment import REPORT, run_lab
-    from chiffres.report import tables
-    from chiffres.report.summary import choice
-    from chiffres.report.words import Words, plain, user_language
+    from chiffres.report.words import Words, user_language
 
     words = Words(language or user_language())
     dataset = load_dataset(data)
     out = out or Path("runs") / f"lab-{file_name(dataset.name)}"
-    names = [name.strip() for name in models.split(",")]
-    settings = settings + as_settings(epochs=epochs, seed=seed)
-    comparison = run_lab(out, dataset, names, settings, words.language)
-    side_by_side = tables.side_by_side(comparison, words)
-    print_table(side_by_side.headings, side_by_side.rows)
-    published = tables.beside_published(comparison, words)
-    if published:
-        print_table(published.headings, published.rows, words.plain("published_title"))
-    for sentence in choice(comparison, words):
-        typer.echo(plain(sentence))
+    comparison = run_lab(
+        out,
+        dataset,
+        [name.strip() for name in models.split(",")],
+        settings + as_settings(epochs=epochs, seed=seed),
+        words.language,
+        seeds=seeds,
+        folds=folds,
+        robustness=robustness,
+        log=as_names(log),
+    )
+    print_comparison(comparison, words)
     typer.echo(f"\n{words.plain('console_report')}: {out / REPORT}")
 
 
@@ -85,6 +95,7 @@ def train(
     ] = None,
     settings: Settings = [],  # noqa: B006 — typer copies it
     seed: Seed = None,
+    log: Log = "",
     language: Language = "",
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="By default runs/<recipe>-<data>-<seed>.")
@@ -111,7 +122,8 @@ def train(
     chosen = load_recipe(recipe, settings)
     dataset = load_dataset(chosen.data)
     name = f"{Path(recipe).stem}-{file_name(dataset.name)}-{chosen.seed}"
-    run = train_recipe(chosen, out or Path("runs") / name, dataset=dataset, resume=resume)
+    out = out or Path("runs") / name
+    run = train_recipe(chosen, out, dataset=dataset, resume=resume, log=as_names(log))
     history = run.history()
     for measure in ("accuracy", "loss"):
         figures.save(figures.learning_curve(history, measure, words), run.folder / f"{measure}.png")

@@ -20,7 +20,7 @@ from chiffres.training.run import History, Run
 
 
 @dataclass(frozen=True, eq=False)
-class JudgedModel:
+class JudgedRun:
     """A run, its model and what it answered to each part.
 
     Attributes:
@@ -43,14 +43,14 @@ class JudgedModel:
         return self.run.history()
 
     @property
+    def seed(self) -> int:
+        """What it was trained with."""
+        return self.run.recipe().seed
+
+    @property
     def epoch_seconds(self) -> float:
         """The median time of an epoch, validation apart."""
         return float(statistics.median(self.run.metrics()["epoch_seconds"]))
-
-    @property
-    def gap(self) -> float:
-        """Training accuracy less validation accuracy, -1 to 1: how much is learnt by heart."""
-        return self.train.accuracy - self.validation.accuracy
 
     @property
     def best_epoch(self) -> int:
@@ -58,16 +58,21 @@ class JudgedModel:
         return int(np.argmin(self.history["val_loss"])) + 1
 
 
-def judge(run: Run, dataset: Dataset) -> JudgedModel:
+def judge(run: Run, dataset: Dataset, name: str = "") -> JudgedRun:
     """Load a finished run's model, evaluate it and write the figures into ``metrics.json``.
 
     This opens the test part, so it comes after all training and choosing.
+
+    Args:
+        run: where it was trained.
+        dataset: what it was trained on.
+        name: what to call it; by default as its recipe calls the model.
     """
     model = load_model(run.folder)
-    name = run.recipe().model
+    name = name or run.recipe().model
     parts = {part: evaluate(model, dataset, part, name=name) for part in get_args(PartName)}
     run.record(**{part: evaluation.summary() for part, evaluation in parts.items()})
-    return JudgedModel(name, run, model, **parts)
+    return JudgedRun(name, run, model, **parts)
 
 
 def feature_maps(

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from chiffres.data import Dataset, load_dataset
 from chiffres.errors import UsageError
 from chiffres.evaluation.compare import Comparison
-from chiffres.evaluation.judge import judge
+from chiffres.lab.comparing import changed_settings, compare_runs
+from chiffres.lab.folds import cross_validate
 from chiffres.models.backend import keras
 from chiffres.report.page import write_report
 from chiffres.report.words import Words, user_language
-from chiffres.training.recipe import load_recipe
+from chiffres.training.recipe import Recipe, load_recipe
 from chiffres.training.run import Run
 from chiffres.training.train import train
 
@@ -32,11 +32,16 @@ def run_lab(
     models: Sequence[str] = MODELS,
     settings: Sequence[str] = (),
     language: str = "",
+    *,
+    seeds: int = 1,
+    folds: int = 0,
+    robustness: bool = False,
+    log: Sequence[str] = (),
 ) -> Comparison:
     """Train the chosen models, judge them on all parts, and write ``OUT/report.html``.
 
-    Each model's run lies in ``OUT/<model>``. What is there already is not trained again, and an
-    interrupted lab goes on where it was.
+    Each model's run lies in ``OUT/<model>``, that of a further seed in ``OUT/<model>-<seed>``.
+    What is there already is not trained again, and an interrupted lab goes on where it was.
 
     Args:
         out: the lab's folder.
@@ -44,6 +49,10 @@ def run_lab(
         models: the names of their recipes, each once.
         settings: ``"key=value"`` for all recipes, as in ``load_recipe``.
         language: of the report; by default the user's.
+        seeds: how often each model is trained, with the recipe's seed and those that follow it.
+        folds: into how many folds the first model, the baseline, is cross-validated; 0: it is not.
+        robustness: whether to ask all models for corrupted digits, too.
+        log: where else the runs are to be shown: ``"tensorboard"``, ``"mlflow"``.
 
     Raises:
         UsageError: a run in ``out`` is of another recipe or dataset, or a model is named twice.
@@ -55,15 +64,43 @@ def run_lab(
     words = Words(language or user_language())
     recipes = [load_recipe(model, settings) for model in models]
     dataset = dataset or load_dataset()
+    out = Path(out)
+    folders = []
     for recipe in recipes:
-        keras.utils.clear_session()  # so that each model's layers are numbered from the start
-        folder = Path(out) / recipe.model
-        train(recipe, folder, dataset=dataset, resume=Run(folder).exists)
-    with Console(stderr=True).status("evaluating"):
-        judged = [judge(Run(Path(out) / recipe.model), dataset) for recipe in recipes]
-    comparison = Comparison(dataset, judged, published() if dataset.name == "mnist" else {})
-    write_report(comparison, Path(out) / REPORT, words)
+        for number in range(seeds):
+            seeded = recipe.model_copy(update={"seed": recipe.seed + number})
+            folder = out / (f"{recipe.model}-{seeded.seed}" if number else recipe.model)
+            keras.utils.clear_session()  # so that each model's layers are numbered from the start
+            train(seeded, folder, dataset=dataset, resume=Run(folder).exists, log=log)
+            folders.append(folder)
+    held_out = None
+    if folds:
+        held_out = cross_validate(
+            recipes[0], dataset, folds, out / f"{recipes[0].model}-folds", log
+        )
+    comparison = dataclasses.replace(
+        compare_runs(folders, dataset, robustness=robustness),
+        published=published() if dataset.name == "mnist" else {},
+        folds=held_out,
+        command=_command(models, recipes[0], dataset, seeds, folds, robustness),
+    )
+    write_report(comparison, out / REPORT, words)
     return comparison
+
+
+def _command(
+    models: Sequence[str], recipe: Recipe, dataset: Dataset, seeds: int, folds: int, robust: bool
+) -> str:
+    """Return the command that makes the same report, but for its language."""
+    return " ".join(
+        [
+            f"chiffres lab --data {dataset.name} --models {','.join(models)}",
+            *(f"--set {setting}" for setting in changed_settings(recipe, {"data": None})),
+            *([f"--seeds {seeds}"] if seeds > 1 else []),
+            *([f"--folds {folds}"] if folds else []),
+            *(["--robustness"] if robust else []),
+        ]
+    )
 
 
 def published() -> dict[str, Any]:

@@ -6,15 +6,17 @@ are to be scaled, scaling is the model's own first layer.
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from chiffres.errors import ModelFileError, UnknownNameError
+from chiffres.errors import ModelFileError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from chiffres.models.backend import keras
@@ -22,36 +24,53 @@ if TYPE_CHECKING:
 Scale = Literal["raw", "unit"]
 
 
-def models() -> dict[str, Callable[[], keras.Sequential]]:
+def models() -> dict[str, Callable[..., keras.Sequential]]:
     """Return what builds each model: the ``MODELS`` of all modules of this package, by name."""
-    found: dict[str, Callable[[], Any]] = {}
+    found: dict[str, Callable[..., Any]] = {}
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
         found |= getattr(importlib.import_module(module.name), "MODELS", {})
     return found
 
 
-def find_builder(name: str) -> Callable[[], keras.Sequential]:
-    """Return what builds the model called ``name``; raise UnknownNameError where nothing does."""
+def find_builder(
+    name: str, options: Mapping[str, Any] | None = None
+) -> Callable[[], keras.Sequential]:
+    """Return what builds the model called ``name`` with these options of its own.
+
+    Raises:
+        UnknownNameError: there is no such model.
+        UsageError: the model has no such option.
+    """
     known = models()
     if name not in known:
         raise UnknownNameError("model", name, known)
-    return known[name]
+    options = options or {}
+    for option in options:
+        takers = [each for each in known if option in inspect.signature(known[each]).parameters]
+        if name not in takers:
+            raise UsageError(
+                f"the model {name!r} has no {option} to set; "
+                f"models that have: {', '.join(takers) or 'none'}"
+            )
+    return functools.partial(known[name], **options)
 
 
-def build_model(name: str, scale: Scale = "raw") -> keras.Sequential:
+def build_model(name: str, scale: Scale = "raw", **options: Any) -> keras.Sequential:
     """Build the model called ``name``, its weights drawn from Keras's global seed.
 
     Args:
         name: ``dense``, ``conv``, ``conv-pool``, ``conv-dropout``, ``swift`` or ``reader``.
         scale: ``"raw"`` feeds the layers with grey levels from 0 to 255, as the lab does;
             ``"unit"`` puts a layer first that brings them to 0 to 1.
+        options: of the models that have them: ``dropout`` and ``pooling`` of ``conv-dropout``.
 
     Raises:
         UnknownNameError: there is no such model.
+        UsageError: the model has no such option.
     """
     from chiffres.models.backend import keras
 
-    model = find_builder(name)()
+    model = find_builder(name, options)()
     if scale == "raw":
         return model
     rescaling = keras.layers.Rescaling(1 / 255)

@@ -79,7 +79,7 @@ LIBRARY = best_library()
 class Drop(NamedTuple):
     """Which values dropout makes 0: the same places of any values, and the gradient's.
 
-    Args:
+    Attributes:
         rate: the fraction of them, from 0 to below 1.
         seed: the key of the generator, 0 to 2³²-1.
         draw: which draw with this seed, 0 to 2³²-1.

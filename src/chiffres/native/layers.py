@@ -73,10 +73,15 @@ def softmax(x: torch.Tensor) -> torch.Tensor:
 
 
 def flatten(model: keras.Sequential) -> Iterator[Any]:
-    """Yield the layers of ``model`` and of the models inside it, in order."""
+    """Yield the layers of ``model`` and of the models inside it, in order.
+
+    A dropout that drops nothing is left out; Keras gives it no generator to draw from.
+    """
     for layer in model.layers:
         if type(layer) is keras.Sequential:
             yield from flatten(layer)
+        elif _is_dropout(layer) and not layer.rate:
+            continue
         elif type(layer) is not keras.layers.InputLayer:
             yield layer
 
@@ -211,8 +216,6 @@ def _batch_normalization(layer: Any, training: bool) -> list[Operation]:
 
 
 def _dropout(layer: Any, training: bool) -> list[Operation]:
-    if layer.rate == 0:
-        return []
     if kernels.LIBRARY is None:
         return [lambda x: keras.random.dropout(x, layer.rate, seed=layer.seed_generator)]
     return [lambda x: kernels.dropout(x.float(), draw(layer))]

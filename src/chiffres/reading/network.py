@@ -43,7 +43,7 @@ class Network:
         try:
             check_onnx(model)
             self._session = ort.InferenceSession(
-                model, _options(threads), providers=["CPUExecutionProvider"]
+                model, session_options(threads), providers=["CPUExecutionProvider"]
             )
             self._input = self._check_ends()
         except ModelFileError as error:
@@ -86,7 +86,8 @@ class Network:
         return np.concatenate([np.zeros((0, CLASSES), np.float32), *answers])
 
 
-def _options(threads: int) -> ort.SessionOptions:
+def session_options(threads: int) -> ort.SessionOptions:
+    """Return options for a session that computes on ``threads``, and waits without spinning."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -45,35 +45,35 @@ def check_onnx(model: bytes) -> None:
     if len(model) > MAX_BYTES:
         raise ModelFileError(f"takes {len(model):,} bytes, over the limit of {MAX_BYTES:,}")
     graphs = 0
-    for field, value in _fields(memoryview(model)):
+    for field, value in fields(memoryview(model)):
         if field in (TRAINING, FUNCTIONS):
             raise ModelFileError("brings functions or a training of its own; refused")
         if field == GRAPH:
             graphs += 1
-            _check_graph(_message(value))
+            _check_graph(message(value))
     if not graphs:
         raise ModelFileError("damaged or not an ONNX file: there is no graph in it")
 
 
 def _check_graph(graph: memoryview) -> None:
-    for field, value in _fields(graph):
+    for field, value in fields(graph):
         if field == NODES:
-            _check_node(_message(value))
+            _check_node(message(value))
         elif field == WEIGHTS:
-            _check_tensor(_message(value))
+            _check_tensor(message(value))
         elif field == SPARSE:
             raise ModelFileError("has sparse weights; refused")
 
 
 def _check_node(node: memoryview) -> None:
     operator = domain = ""
-    for field, value in _fields(node):
+    for field, value in fields(node):
         if field == OPERATOR:
-            operator = _text(value)
+            operator = text(value)
         elif field == DOMAIN:
-            domain = _text(value)
+            domain = text(value)
         elif field == ATTRIBUTES:
-            _check_attribute(_message(value))
+            _check_attribute(message(value))
     if operator not in OPERATORS or domain not in DOMAINS:
         name = f"{domain}.{operator}" if domain else operator
         raise ModelFileError(
@@ -82,24 +82,24 @@ def _check_node(node: memoryview) -> None:
 
 
 def _check_attribute(attribute: memoryview) -> None:
-    for field, value in _fields(attribute):
+    for field, value in fields(attribute):
         if field in (SUBGRAPH, SUBGRAPHS, *SPARSES):
             raise ModelFileError("has a loop, a branch or sparse values; refused")
         if field in (TENSOR, TENSORS):
-            _check_tensor(_message(value))
+            _check_tensor(message(value))
         elif field in (NUMBER, NUMBERS):
-            for number in _numbers(value):
+            for number in numbers(value):
                 if min(number, 2**64 - number) > MAX_STEP:
                     raise ModelFileError(f"has an operator with the number {number:,}; refused")
 
 
 def _check_tensor(tensor: memoryview) -> None:
-    for field, value in _fields(tensor):
+    for field, value in fields(tensor):
         if field == EXTERNAL or (field == LOCATION and value != 0):
             raise ModelFileError("has weights outside the file; refused")
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """Yield the number and the value of each field of a message."""
     at = 0
     while at < len(message):
@@ -134,7 +134,7 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
     raise ModelFileError("damaged or not an ONNX file")
 
 
-def _numbers(value: int | memoryview) -> Iterator[int]:
+def numbers(value: int | memoryview) -> Iterator[int]:
     """Yield one number, or those packed in a field."""
     if isinstance(value, int):
         yield value
@@ -145,11 +145,13 @@ def _numbers(value: int | memoryview) -> Iterator[int]:
         yield number
 
 
-def _message(value: int | memoryview) -> memoryview:
+def message(value: int | memoryview) -> memoryview:
+    """Return a field's value as the message that it has to be."""
     if isinstance(value, int):
         raise ModelFileError("damaged or not an ONNX file")
     return value
 
 
-def _text(value: int | memoryview) -> str:
-    return bytes(_message(value)).decode(errors="replace")
+def text(value: int | memoryview) -> str:
+    """Return a field's value as text."""
+    return bytes(message(value)).decode(errors="replace")

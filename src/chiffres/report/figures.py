@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,8 @@ import numpy.typing as npt
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
-from matplotlib.transforms import blended_transform_factory
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+from PIL import Image
 
 from chiffres.data import Dataset, Digits
 from chiffres.data.dataset import CLASSES
@@ -22,7 +22,6 @@ from chiffres.evaluation.corrupt import CORRUPTIONS, corrupt
 from chiffres.evaluation.metrics import Evaluation
 from chiffres.report.words import Words
 from chiffres.storage import replacing
-from chiffres.training.run import History
 
 if TYPE_CHECKING:
     from chiffres.training.augment import Augmentation
@@ -51,14 +50,23 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(temporary, dpi=150, bbox_inches="tight")
 
 
-def data_uri(figure: Figure, kind: str = "svg") -> str:
+def data_uri(figure: Figure, kind: str = "svg", dpi: int = 160) -> str:
     """Return the figure as a ``data:`` address, ``kind`` ``"svg"`` or ``"png"``."""
     buffer = io.BytesIO()
     with rc_context(STYLE):
         metadata = {"Date": None} if kind == "svg" else {"Software": None}
-        figure.savefig(buffer, format=kind, dpi=160, bbox_inches="tight", metadata=metadata)
+        figure.savefig(buffer, format=kind, dpi=dpi, bbox_inches="tight", metadata=metadata)
     mime = "image/svg+xml" if kind == "svg" else "image/png"
-    return f"data:{mime};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    content = buffer.getvalue() if kind == "svg" else _with_few_colours(buffer)
+    return f"data:{mime};base64,{base64.b64encode(content).decode()}"
+
+
+def _with_few_colours(png: io.BytesIO) -> bytes:
+    """Return a PNG with 64 colours, a third of the size; what is drawn so are grey levels."""
+    small = io.BytesIO()
+    with Image.open(png) as image:
+        image.convert("RGB").quantize(64).save(small, "png", optimize=True)
+    return small.getvalue()
 
 
 def digit_grid(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> Figure:
@@ -74,7 +82,7 @@ def labelled_grid(
     figure = Figure(figsize=(4 / 3 * columns, 4.3 / 3 * rows))
     for position, (image, label) in enumerate(zip(images, labels, strict=True), 1):
         axes = figure.add_subplot(rows, columns, position)
-        _show(axes, image)
+        show(axes, image)
         axes.set_title(str(label), fontsize=10, pad=3)
     figure.subplots_adjust(wspace=0.06, hspace=0.22)
     return figure
@@ -99,30 +107,54 @@ def class_counts(dataset: Dataset, words: Words) -> Figure:
     return figure
 
 
-def learning_curve(history: History, measure: str, words: Words) -> Figure:
-    """Draw ``"accuracy"`` or ``"loss"`` of both parts after each epoch: the lab's two figures."""
+def learning_curve(history: Mapping[str, npt.ArrayLike], measure: str, words: Words) -> Figure:
+    """Draw ``"accuracy"`` or ``"loss"`` of both parts after each epoch: the lab's two figures.
+
+    Each column is ``(epochs,)``, or ``(seeds, epochs)``: the mean, in a band from the lowest to
+    the highest.
+    """
     with rc_context(STYLE):
         figure = Figure(figsize=(6.4, 4.0))
         axes = figure.add_subplot()
-        epochs = range(1, len(history[measure]) + 1)
-        axes.plot(epochs, history[measure], "D-", color=BLUE, ms=4, label=words("train"))
-        validation = history[f"val_{measure}"]
-        axes.plot(epochs, validation, "o-", color=ORANGE, ms=4.5, label=words("validation"))
+        lowest = 1.0
+        for part, column, colour, marker in (
+            ("train", measure, BLUE, "D-"),
+            ("validation", f"val_{measure}", ORANGE, "o-"),
+        ):
+            curves = np.atleast_2d(history[column])
+            epochs = range(1, curves.shape[1] + 1)
+            axes.plot(epochs, curves.mean(axis=0), marker, color=colour, ms=4, label=words(part))
+            band(axes, curves, colour)
+            lowest = min(lowest, curves.min())
         axes.set_xlabel(words("epoch"))
         axes.set_ylabel(words(measure))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if measure == "accuracy":
             axes.yaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
-            decimals = 1 if min(history[measure] + validation) > 0.9 else 0
+            decimals = 1 if lowest > 0.9 else 0
             axes.yaxis.set_major_formatter(
                 FuncFormatter(lambda value, _: words.percent(value, decimals))
             )
         else:
-            axes.set_yscale("log")
-            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value, words)))
-            axes.yaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+            logarithmic(axes, words)
         axes.legend()
     return figure
+
+
+def band(axes: Axes, curves: npt.NDArray[np.float64], colour: str) -> None:
+    """Shade from the lowest to the highest of curves, ``(seeds, epochs)``; nothing of one."""
+    if len(curves) > 1:
+        epochs = np.arange(1, curves.shape[1] + 1)
+        low, high = curves.min(axis=0), curves.max(axis=0)
+        axes.fill_between(epochs, low, high, color=colour, alpha=0.18, lw=0)
+
+
+def logarithmic(axes: Axes, words: Words) -> None:
+    """Let the losses go up in factors, their ticks in plain numbers."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value, words)))
+    axes.yaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
 
 
 def confusion(evaluation: Evaluation, words: Words) -> Figure:
@@ -154,7 +186,7 @@ def mistakes(evaluation: Evaluation, words: Words, limit: int = 24) -> Figure:
     figure = Figure(figsize=(1.25 * columns, 1.6 * rows))
     for position, index in enumerate(indices, 1):
         axes = figure.add_subplot(rows, columns, position)
-        _show(axes, evaluation.digits.images[index])
+        show(axes, evaluation.digits.images[index])
         written, read = evaluation.digits.labels[index], evaluation.predicted[index]
         confidence = words.percent(evaluation.probabilities[index].max(), 0)
         axes.set_title(f"{written} → {read}\n{confidence}", fontsize=9, pad=3)
@@ -170,7 +202,7 @@ def feature_maps(
     heights = [1.3] + [2.75] * len(maps)
     top, *below = figure.subfigures(1 + len(maps), 1, height_ratios=heights, squeeze=False)[:, 0]
     axes = top.add_subplot()
-    _show(axes, image)
+    show(axes, image)
     axes.set_title(words.plain("digit_caption"), fontsize=10)
     for part, (layer, stack) in zip(below, maps.items(), strict=True):
         height, width, count = stack.shape
@@ -193,7 +225,7 @@ def corruptions(image: npt.NDArray[np.uint8]) -> Figure:
     figure = Figure(figsize=(1.3 * columns, 1.55 * rows), facecolor=STYLE["grid.color"])
     for position, name in enumerate(CORRUPTIONS, 1):
         axes = figure.add_subplot(rows, columns, position)
-        _show(axes, corrupt(image[None], name)[0])
+        show(axes, corrupt(image[None], name)[0])
         axes.set_title(name, fontsize=9, pad=3)
     figure.subplots_adjust(wspace=0.08, hspace=0.22)
     return figure
@@ -216,31 +248,8 @@ def augmentations(digits: Digits, augmentation: Augmentation) -> Figure:
     return figure
 
 
-def accuracies(
-    evaluations: Sequence[Evaluation], published: Mapping[str, float], words: Words
-) -> Figure:
-    """Draw each model's test accuracy with its interval, and the published one as a diamond."""
-    with rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 0.62 * len(evaluations) + 1.0))
-        axes = figure.add_subplot()
-        beside = blended_transform_factory(axes.transAxes, axes.transData)
-        for row, evaluation in enumerate(evaluations):
-            low, high = evaluation.accuracy_interval
-            axes.plot([low, high], [row, row], color=BLUE, lw=5, alpha=0.3, solid_capstyle="round")
-            axes.plot(evaluation.accuracy, row, "o", color=BLUE, ms=8)
-            if evaluation.model in published:
-                axes.plot(published[evaluation.model], row, "D", color=ORANGE, ms=7, mfc="none")
-            text = words.percent(evaluation.accuracy)
-            axes.text(1.02, row, text, transform=beside, va="center", color=INK)
-        axes.set_yticks(range(len(evaluations)), [each.model for each in evaluations])
-        axes.set_ylim(len(evaluations) - 0.5, -0.5)
-        axes.grid(visible=False, axis="y")
-        axes.xaxis.set_major_locator(MaxNLocator(6))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.percent(value, 1)))
-    return figure
-
-
-def _show(axes: Axes, image: npt.NDArray[np.uint8]) -> None:
+def show(axes: Axes, image: npt.NDArray[np.uint8]) -> None:
+    """Draw a digit, ``(28, 28)``, alone."""
     axes.imshow(image, cmap="gray", vmin=0, vmax=255)
     axes.axis("off")
 

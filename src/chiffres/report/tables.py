@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from chiffres.data.dataset import CLASSES
-from chiffres.evaluation.compare import Comparison
-from chiffres.evaluation.judge import JudgedModel
 from chiffres.evaluation.metrics import Evaluation
+from chiffres.evaluation.seeds import Evaluations, JudgedModel
 from chiffres.evaluation.strangers import Separation
 from chiffres.models.backend import keras
 from chiffres.report.words import Words
@@ -34,56 +33,6 @@ class Table:
         return "\n".join(f"| {' | '.join(row)} |" for row in (self.headings, rule, *self.rows))
 
 
-def side_by_side(comparison: Comparison, words: Words) -> Table:
-    """Return one row per model: cost, accuracy of each part, loss."""
-    keys = ("model", "parameters", "seconds_per_epoch", "train", "validation", "gap", "test")
-    return Table(
-        [*(words.plain(key) for key in keys), words.plain("interval"), words.plain("test_loss")],
-        [_cells(model, words) for model in comparison.models],
-    )
-
-
-def _cells(model: JudgedModel, words: Words) -> list[str]:
-    return [
-        model.name,
-        words.number(model.model.count_params()),
-        words.number(model.epoch_seconds, 2),
-        words.percent(model.train.accuracy),
-        words.percent(model.validation.accuracy),
-        words.points(model.gap),
-        words.percent(model.test.accuracy),
-        interval(model.test, words),
-        words.number(model.test.loss, 4),
-    ]
-
-
-def beside_published(comparison: Comparison, words: Words) -> Table | None:
-    """Return measured beside published, one row per model; None where nothing is published."""
-    rows = [
-        _published_cells(model, comparison.published[model.name], words)
-        for model in comparison.models
-        if model.name in comparison.published
-    ]
-    keys = "model test_accuracy published difference test_loss published running_train published"
-    keys += " validation published"
-    return Table([words.plain(key) for key in keys.split()], rows) if rows else None
-
-
-def _published_cells(model: JudgedModel, published: Mapping[str, float], words: Words) -> list[str]:
-    return [
-        model.name,
-        words.percent(model.test.accuracy),
-        words.percent(published["test_accuracy"]),
-        words.points(model.test.accuracy - published["test_accuracy"]),
-        words.number(model.test.loss, 4),
-        words.number(published["test_loss"], 4),
-        words.percent(model.history["accuracy"][-1]),
-        words.percent(published["train_accuracy"]),
-        words.percent(model.validation.accuracy),
-        words.percent(published["validation_accuracy"]),
-    ]
-
-
 def summary(model: keras.Model, words: Words) -> Table:
     """Return the layers with output shapes and parameters, as ``model.summary()`` does."""
     rows = [
@@ -102,7 +51,7 @@ def parts(model: JudgedModel, words: Words) -> Table:
     """Return loss and accuracy, with its interval, of each part."""
     rows = [
         [
-            words.plain(evaluation.part),
+            words.plain(evaluation.each[0].part),
             words.number(evaluation.n),
             words.number(evaluation.loss, 4),
             words.percent(evaluation.accuracy),
@@ -151,7 +100,7 @@ def strangers(separation: Separation, words: Words) -> Table:
     return Table([words.plain("kind"), "AUROC"], rows)
 
 
-def interval(evaluation: Evaluation, words: Words) -> str:
+def interval(evaluation: Evaluation | Evaluations, words: Words) -> str:
     """Write the accuracy's interval."""
     low, high = evaluation.accuracy_interval
     return f"{words.percent(low)} – {words.percent(high)}"

@@ -17,6 +17,8 @@ from chiffres.models import Scale
 MAX_RECIPE_BYTES = 2**20
 USED_BY = {"momentum": ("sgd",), "weight_decay": ("adamw", "sgd")}
 """Which optimizers a key is for, where it is not for all."""
+UNSET: tuple[Any, ...] = (None, "", [])
+"""What a key says where nothing is asked of it."""
 
 
 class Recipe(BaseModel):
@@ -35,6 +37,9 @@ class Recipe(BaseModel):
         momentum: of ``sgd``, 0 to below 1.
         weight_decay: of ``adamw`` and ``sgd``: the share of each weight, times the learning rate,
             that a step takes away.
+        dropout: the rate of the model's dropouts, 0 to below 1, where it has any to set; None: its
+            own.
+        pooling: what the model's pooling is, where that can be set; None: its own.
         loss: what is minimised.
         label_smoothing: the share of each target, 0 to below 1, that is spread over all digits.
         augment: the name of what is done to the digits in training.
@@ -64,6 +69,8 @@ class Recipe(BaseModel):
     warmup: float = Field(default=0.2, ge=0, lt=1)
     momentum: float = Field(default=0.0, ge=0, lt=1)
     weight_decay: float = Field(default=0.0, ge=0)
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+    pooling: Literal["max", "average", "none"] | None = None
     loss: Literal["sparse_categorical_crossentropy"] = "sparse_categorical_crossentropy"
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     augment: str = "none"
@@ -88,9 +95,15 @@ class Recipe(BaseModel):
                 )
         return self
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the model is built with, where that is not its own default."""
+        options = {"dropout": self.dropout, "pooling": self.pooling}
+        return {key: value for key, value in options.items() if value is not None}
+
     def toml(self) -> str:
         """Return the recipe as the text of a TOML file."""
-        return tomli_w.dumps(self.model_dump())
+        return tomli_w.dumps(self.model_dump(exclude_none=True))
 
     def differences(self, other: Recipe) -> str:
         """Say which keys differ from ``other``'s, with both values; empty where none does."""
@@ -174,6 +187,12 @@ def _explain(problem: dict[str, Any]) -> str:
         return f"the key {key!r} is missing"
     hint = ""
     if problem["type"] == "literal_error":
-        hint = did_you_mean(str(problem["input"]), get_args(Recipe.model_fields[key].annotation))
+        hint = did_you_mean(str(problem["input"]), _choices(Recipe.model_fields[key].annotation))
     message = problem["msg"].replace("Input should be", "expected")
     return f"{key} = {problem['input']!r}: {message}{hint}"
+
+
+def _choices(annotation: Any) -> list[str]:
+    """Return the texts that a type allows: of a Literal, or of one inside a union."""
+    parts = [each for part in get_args(annotation) for each in (get_args(part) or [part])]
+    return [part for part in parts if isinstance(part, str)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,17 @@ from chiffres.training.progress import ProgressBar
 from chiffres.training.recipe import Recipe
 from chiffres.training.run import Run
 from chiffres.training.teacher import Teacher
+from chiffres.training.tracking import Tracking, check_trackers
 
 
 def train(
-    recipe: Recipe, out: str | Path, *, dataset: Dataset | None = None, resume: bool = False
+    recipe: Recipe,
+    out: str | Path,
+    *,
+    dataset: Dataset | None = None,
+    resume: bool = False,
+    log: Sequence[str] = (),
+    show_progress: bool = True,
 ) -> Run:
     """Train a recipe's model and leave a run in the folder ``out``.
 
@@ -39,14 +47,18 @@ def train(
         dataset: what to train on, where it is loaded already; else the recipe's ``data``.
         resume: continue the run in ``out`` after its last finished epoch; it ends with the same
             history as an uninterrupted one. A finished run is returned as it is.
+        log: where else the run is to be shown: ``"tensorboard"``, ``"mlflow"``.
+        show_progress: whether to say how the training goes.
 
     Raises:
         UsageError: ``out`` holds another run, or there is nothing to resume.
+        MissingExtraError: what is to show the run is not installed.
         TrainingError: the loss is no longer a number.
     """
     dataset = dataset or load_dataset(recipe.data)
     recipe = recipe.model_copy(update={"data": dataset.name})
     run = Run(Path(out))
+    check_trackers(log)
     if resume:
         _check_same(run, recipe, dataset)
         remove_unfinished(run.folder)
@@ -57,17 +69,21 @@ def train(
     elif run.folder.exists() and not run.folder.is_dir():
         raise UsageError(f"{out}: not a folder; choose another")
     else:
-        builder = find_builder(recipe.model)  # raises before anything is written
+        builder = find_builder(recipe.model, recipe.options)  # raises before anything is written
         find_augmentation(recipe.augment)
         if recipe.teacher:
             Teacher(recipe.teacher, recipe.teaching)
         if recipe.bits:
             few_bits.check_bits(builder(), recipe.bits)
         if recipe.start:
-            _take_weights(build_model(recipe.model, recipe.scale), recipe.start)
+            _take_weights(build_model(recipe.model, recipe.scale, **recipe.options), recipe.start)
         run.start(recipe, dataset, BACKEND)
-    if not run.finished:
-        _fit(run, recipe, dataset)
+    tracking = Tracking(run, log)
+    try:
+        if not run.finished:
+            _fit(run, recipe, dataset, tracking, show_progress)
+    finally:
+        tracking.close()
     return run
 
 
@@ -89,7 +105,9 @@ def _check_same(run: Run, recipe: Recipe, dataset: Dataset) -> None:
         )
 
 
-def _fit(run: Run, recipe: Recipe, dataset: Dataset) -> None:
+def _fit(
+    run: Run, recipe: Recipe, dataset: Dataset, tracking: Tracking, show_progress: bool
+) -> None:
     keras.utils.set_random_seed(recipe.seed)
     digits: Digits | Examples = dataset.train
     if recipe.negatives:
@@ -108,7 +126,8 @@ def _fit(run: Run, recipe: Recipe, dataset: Dataset) -> None:
         *rounding,
         AccuracyOfDigits(len(digits) / len(dataset.train)),
         Recorder(run, recipe, done),
-        progress,
+        tracking,
+        *([progress] if show_progress else []),
     ]
     try:
         model.fit(
@@ -136,7 +155,7 @@ def _lesson(recipe: Recipe) -> tuple[Loss | None, Change | None]:
 
 
 def _compiled(recipe: Recipe, steps: int) -> keras.Model:
-    model = build_model(recipe.model, recipe.scale)
+    model = build_model(recipe.model, recipe.scale, **recipe.options)
     if recipe.start:
         _take_weights(model, recipe.start)
     model.compile(loss=recipe.loss, optimizer=_optimizer(recipe, steps), metrics=["accuracy"])

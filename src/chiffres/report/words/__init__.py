@@ -43,7 +43,7 @@ class Words:
         self.language = language
         text = (resources.files(__name__) / f"{language}.toml").read_text(encoding="utf-8")
         if language == "fr":
-            text = re.sub(r" (?=[:;!?»%])|(?<=«) ", "\N{NO-BREAK SPACE}", text)
+            text = french_spaces(text)
         self.catalogue: dict[str, str] = tomllib.loads(text)
 
     def __call__(self, key: str, **values: object) -> Markup:
@@ -90,6 +90,11 @@ class Words:
 
         written: str = format_decimal(value, format=pattern, locale=self.language)
         return written.replace("-", "\N{MINUS SIGN}")
+
+
+def french_spaces(text: str) -> str:
+    """Return French text whose punctuation does not break from its word."""
+    return re.sub(r" (?=[:;!?»%])|(?<=«) ", "\N{NO-BREAK SPACE}", text)
 
 
 def plain(markup: Markup) -> str:
