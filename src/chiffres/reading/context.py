@@ -38,7 +38,7 @@ OFF_CENTRE = 0.2
 sides, is what is around the writing."""
 LEAST_HEIGHT = 0.35
 """How high another digit is, at least."""
-ABOVE_NOISE = 7.0
+ABOVE_NOISE = 6.0
 """How many standard deviations of the paper's noise stronger than paper a digit is."""
 SPACE = 0.7
 """A gap of this many heights of the line ends a word."""
@@ -51,9 +51,8 @@ LONG_LINE, FULL_PAGE = 5, 8
 ALL_CUT = 0.9
 """A piece that can be cut in digits counts so much, by the square of their share: a part of a
 letter is often a digit, all of them seldom."""
-BARS, BARS_CUT = (1, 7), 0.4
-"""Digits that the strokes of a V, an N or a T are taken for; a piece cut in nothing else counts so
-much."""
+BARS_CUT = 0.4
+"""One that can be cut in 1s and nothing else counts so much: a V can, an N, an M."""
 AMONG_SURE = 0.5
 """In a line of which this share is sure, what is likely is read, too."""
 LONG_NUMBER, VERY_LONG_NUMBER = 3, 5
@@ -64,6 +63,8 @@ STICK_EVIDENCE = 0.4
 """How much a 1 counts beside another digit as evidence that a page has digits on it."""
 OTHER_PER_DIGIT = 3.0
 """How much else of a digit's size may be on a page for each digit."""
+MOST_SPECKS = 3
+"""How many small finds may be on a page beside the one that is a digit."""
 MOST_STICKS = 4
 """More 1s than these and nothing else are bars."""
 
@@ -106,8 +107,13 @@ def digits_only(page: Page, accept: Accept) -> list[list[Found]]:
         if not at_edge(found) and found.piece.height >= SMALL * usual.height
     ]
     text = len(inner) >= FULL_PAGE and _share(inner, accept) < DIGITS_ON_PAGE
+    digits = [found for line in kept for found in line if accept(found)]
+    if all(found.digit == STICK for found in digits):
+        others = [found for found in everything if all(found is not digit for digit in digits)]
+        if any(map(at_edge, digits)) or len(kept) > 1 or not _bars_are_digits(digits, others):
+            return []
     other = [found for found in inner if not accept(found)]
-    if text or not _worth_it(kept, other, usual, accept):
+    if text or not _worth_it(digits, other, usual):
         return _numbers_among_text(kept, page.lines, accept)
     return kept
 
@@ -124,8 +130,11 @@ def sole_digit(page: Page, likely: Accept) -> Found | None:
     largest, *others = sorted(finds, key=lambda found: -found.piece.height * found.strength)
     piece = largest.piece
     bar = largest.digit == STICK and piece.width < STICK_WIDTH * piece.height
-    small = all(found.piece.height < SMALL * piece.height for found in others)
-    return largest if small and not bar and likely(largest) else None
+    alone = len(others) <= MOST_SPECKS and all(
+        found.piece.height < SMALL * piece.height for found in others
+    )
+    whole = not bar and not largest.cut_from
+    return largest if alone and whole and likely(largest) else None
 
 
 def mark_read(lines: Sequence[Sequence[Found]], accept: Accept, likely: Accept) -> None:
@@ -221,7 +230,7 @@ def _scores(line: Sequence[Found], accept: Accept) -> list[float]:
         found = list(parts)
         digits = float(np.mean([*map(accept, found)]))
         if found[0].cut_from:
-            bars = all(each.digit in BARS for each in found if accept(each))
+            bars = all(each.digit == STICK for each in found if accept(each))
             digits = (BARS_CUT if bars else ALL_CUT) * digits**2
         scores.append(digits)
     return scores
@@ -266,13 +275,16 @@ def _words(line: Sequence[Found], height: float) -> list[list[Found]]:
     return words
 
 
-def _worth_it(
-    lines: list[list[Found]], other: Sequence[Found], usual: Usual, accept: Accept
-) -> bool:
+def _worth_it(digits: Sequence[Found], other: Sequence[Found], usual: Usual) -> bool:
     """Whether there are digits enough on the page beside all else."""
-    digits = [found for line in lines for found in line if accept(found)]
     sticks = sum(found.digit == STICK for found in digits)
     evidence = len(digits) - (1 - STICK_EVIDENCE) * sticks
     against = sum(min(1.0, found.piece.height / usual.height) ** 2 for found in other)
-    bars = sticks == len(digits) and (sticks > MOST_STICKS or len(lines) > 1)
-    return not bars and against <= OTHER_PER_DIGIT * evidence
+    return against <= OTHER_PER_DIGIT * evidence
+
+
+def _bars_are_digits(bars: Sequence[Found], other: Sequence[Found]) -> bool:
+    """Whether straight bits, and no other digits, are 1s: few, and little is beside them."""
+    least = SMALL * min((found.piece.height for found in bars), default=0)
+    beside = sum(found.piece.height >= least for found in other)
+    return 0 < len(bars) <= MOST_STICKS and beside <= len(bars)

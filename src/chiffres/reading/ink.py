@@ -8,6 +8,7 @@ far a pixel is from its paper, relative to the strongest ink around it.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -65,13 +66,14 @@ class Ink(NamedTuple):
     ``map`` is ``(height, width)`` uint8: 0 = paper, ``CONTOUR`` where ink begins, 255 = full ink,
     compared with the ink around. ``contrast`` is, likewise, how many grey levels each pixel is from
     the paper, and ``noise`` the standard deviation of the paper's own levels. ``dark`` says whether
-    the ink is darker than the paper.
+    the ink is darker than the paper, ``certain`` whether that is beyond doubt if digits are found.
     """
 
     map: Pixels
     contrast: Pixels
     noise: float
     dark: bool
+    certain: bool
 
 
 @dataclass(frozen=True)
@@ -83,21 +85,16 @@ class _Coarse:
     broad: int
 
 
-def find_ink(pixels: Pixels) -> list[Ink]:
-    """Return the ink in a picture, in the likeliest polarity first.
+def find_ink(pixels: Pixels) -> Iterator[Ink]:
+    """Yield the ink in a picture, in the likelier polarity first, then in the other.
 
     Args:
         pixels: ``(height, width)`` or ``(height, width, 3)`` RGB uint8.
-
-    Returns:
-        One ink map, or two where dark on light and light on dark are both possible; none where
-        the picture is all of one shade.
     """
     shades = to_shades(pixels)
-    return [
-        Ink(*ink_map(shades if dark else 255 - shades), dark)
-        for dark in polarities(_coarse(shades))
-    ]
+    dark, certain = polarity(_coarse(shades))
+    for each in (dark, not dark):
+        yield Ink(*ink_map(shades if each else 255 - shades), each, certain)
 
 
 def to_shades(pixels: Pixels) -> Pixels:
@@ -151,8 +148,8 @@ def _odd(size: float) -> int:
     return max(3, 2 * round(size / 2) + 1)
 
 
-def polarities(coarse: _Coarse) -> list[bool]:
-    """Return whether the ink is dark, likeliest first; both answers where either may be right.
+def polarity(coarse: _Coarse) -> tuple[bool, bool]:
+    """Return whether the ink is dark, and whether that is beyond doubt.
 
     Ink is the smaller part of its surroundings, within the reach of strokes of several widths, and
     the frame of a picture is mostly paper.
@@ -160,7 +157,7 @@ def polarities(coarse: _Coarse) -> list[bool]:
     sizes = (coarse.fine, 2 * coarse.fine + 1, coarse.broad)
     share = float(np.mean([_dark_share(coarse.shades, size) for size in sizes]))
     share += -FRAME if frame_is_light(coarse.shades) else FRAME
-    return [share < 0.5] if abs(share - 0.5) > UNSURE else [share < 0.5, share >= 0.5]
+    return share < 0.5, abs(share - 0.5) > UNSURE
 
 
 def _dark_share(shades: Pixels, size: int) -> float:

@@ -22,6 +22,8 @@ from chiffres.reading.segment import Piece
 
 LIKELY = 0.5
 """The confidence of a digit that is read for what is around it: sure digits, or nothing at all."""
+SURELY_MORE = 2
+"""How many more digits there are in the polarity that was thought the wrong one, if it is not."""
 LEAST_LIKELY = 0.001
 """Less likely alternatives are not listed."""
 
@@ -81,21 +83,25 @@ class Reader:
         as_it_is = self._normalized(picture)
         if as_it_is:
             return as_it_is
-        pages = []
+        pages: list[Page] = []
+        soles: list[Found | None] = []
         for ink in find_ink(picture.pixels):
             page = read_page(ink, self._network)
             kept = digits_only(page, self._is_sure)
-            if not kept and (sole := sole_digit(page, self._is_likely)):
-                kept = [[sole]]
-                sole.read = True
-            else:
-                mark_read(kept, self._is_sure, self._is_likely)
+            mark_read(kept, self._is_sure, self._is_likely)
+            soles.append(None if kept else sole_digit(page, self._is_likely))
             pages.append(dataclasses.replace(page, lines=kept))
-        if not pages:
-            blank = np.zeros(picture.pixels.shape[:2], np.uint8)
-            return Page(Ink(blank, blank, 0, dark=True), blank, [])
-        first, *others = (self._ink_read(page) * (1 if page is pages[0] else 0.5) for page in pages)
-        return pages[0] if first >= max(others, default=0) else pages[1]
+            # bars alone are found in the wrong polarity, too
+            beyond_bars = [each for line in kept for each in line if each.digit != STICK]
+            if ink.certain and (beyond_bars or soles[0]):
+                break
+        likelier, *other = pages
+        if other and self._is_better(other[0], likelier):
+            return other[0]
+        if soles[0] is None or likelier.lines:
+            return likelier
+        soles[0].read = True
+        return dataclasses.replace(likelier, lines=[[soles[0]]])
 
     def _normalized(self, picture: Picture) -> Page | None:
         """Return the page of a picture that is in MNIST's format already."""
@@ -110,13 +116,23 @@ class Reader:
         piece = Piece((1,), left, top, right, bottom, 0)
         found = Found(piece, digit, self.classify(digit[None])[0], 255, 1)
         found.read = self._is_likely(found)
-        return Page(Ink(digit, digit, 0, dark), digit, [[found]])
+        return Page(Ink(digit, digit, 0, dark, certain=True), digit, [[found]])
 
     def _is_sure(self, found: Found) -> bool:
         return found.confidence >= self.reject_below
 
     def _is_likely(self, found: Found) -> bool:
         return found.confidence >= self.likely
+
+    def _is_better(self, page: Page, likelier: Page) -> bool:
+        """Whether the ink of the less likely polarity is to be read."""
+        read, beside = (
+            sum(each.read and each.digit != STICK for line in lines for each in line)
+            for lines in (page.lines, likelier.lines)
+        )
+        if likelier.ink.certain:
+            return read > beside + (SURELY_MORE if likelier.lines else 0)
+        return 0.5 * self._ink_read(page) > self._ink_read(likelier)
 
     def _ink_read(self, page: Page) -> float:
         """Return how much of a page was read, to choose between its polarities by."""
