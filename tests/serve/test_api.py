@@ -274,11 +274,10 @@ def test_connections_over_the_limit_are_turned_away(strict_address: str) -> None
 
 
 def test_what_is_under_way_is_finished_before_it_stops() -> None:
-    large = photo("0123456789", 2400, 1600)
     command = ("-m", "chiffres", "serve", "--port", "0", "--workers", "1")
     with running(*command) as (address, process), ThreadPoolExecutor(3) as threads:
         answers = [
-            threads.submit(httpx.post, f"{address}/v1/read", content=large, timeout=60)
+            threads.submit(httpx.post, f"{address}/v1/read", content=photo(), timeout=60)
             for _ in range(3)
         ]
         deadline = time.monotonic() + 20
