@@ -44,7 +44,7 @@ def test_cuts_go_from_left_to_right_and_are_few(height: int, width: int, seed: i
     ink = np.random.default_rng(seed).integers(0, 256, (height, width), np.uint8)
     ink[height // 2, width // 2] = 255
     cuts = find_cuts(ink)
-    assert len(cuts) <= MOST
+    assert len(cuts) <= np.ceil(MOST * width / height) + 1  # the piece is reduced, sides rounded
     for cut in cuts:
         assert cut.columns.shape == (height,)
         assert 0 <= cut.cost <= MOST_COSTLY

@@ -61,6 +61,14 @@ def test_a_piece_is_split_along_a_seam() -> None:
     assert left.labels != right.labels
 
 
+def test_a_piece_of_several_labels_is_split_whole() -> None:
+    whole = sheet((10, 10, 50, 30), (12, 34, 48, 40))
+    upper, lower = sorted(whole.pieces(), key=lambda piece: piece.top)
+    parts = whole.split(upper | lower, [np.full(30, 30, np.int32)])
+    assert [part.area for _, part in parts] == [20 * 20 + 18 * 6] * 2
+    assert all((part.top, part.bottom) == (10, 40) for _, part in parts)
+
+
 def test_connected_ink_is_labelled() -> None:
     inked = np.zeros((9, 9), np.uint8)
     inked[1:3, 1:3] = inked[3, 3] = inked[6, 6] = 1

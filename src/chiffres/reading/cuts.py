@@ -7,6 +7,7 @@ Pattern Analysis and Machine Intelligence 18 (7), 1996, section 4: recognition-b
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import cv2
@@ -31,7 +32,9 @@ APART = 0.1
 """Cuts are this far from each other, as a share of the height."""
 LEAST_SHARE = 0.07
 """On each side of a cut there is this share of the ink."""
-MOST = 8
+MOST = 4
+"""There are no more cuts than this for each height of a piece's width: a digit, about as wide as
+high, is then not in more parts than are tried together."""
 
 
 class Cut(NamedTuple):
@@ -109,10 +112,11 @@ def _chosen(ink: Floats, paths: npt.NDArray[np.intp], costs: Floats) -> list[int
     share = left / before[:, -1].sum()
     possible = (costs <= MOST_COSTLY) & (share > LEAST_SHARE) & (share < 1 - LEAST_SHARE)
     chosen: list[int] = []
+    most = math.ceil(MOST * width / height)
     for index in np.flatnonzero(possible)[np.argsort(costs[possible], kind="stable")]:
         if all(abs(at[index] - at[other]) >= APART * height for other in chosen):
             chosen.append(int(index))
-        if len(chosen) == MOST:
+        if len(chosen) == most:
             break
     return chosen
 

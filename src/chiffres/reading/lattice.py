@@ -26,19 +26,19 @@ SURE = 0.9
 """A piece that the classifier is as sure of is a digit."""
 WIDE = 0.45
 """Wider pieces, in heights of the line, may be several digits, even sure ones."""
-SURE_PART, TALL_PART, EASY_CUT, TWO_TALL = 0.99, 0.75, 2.0, 1.0
+SURE_PART, TALL_PART, EASY_CUT, TWO_TALL = 0.99, 0.85, 1.7, 1.0
 """What it costs to take a piece for one digit that an easy cut parts in two digits as sure as the
 first, each of the second's share of its height. Of MNIST's digits hardly one in a thousand can be
-cut so, of the touching pairs that look like one digit four in ten."""
+cut so, of the touching pairs that look like one digit one in six."""
 MOST_ATOMS = 6
 """Of no more atoms is a digit made."""
 NEAR = 0.4
 """Atoms further apart than this, in heights of the line, are not of one digit."""
-CUT, COSTLY_CUT, ONE_STROKE = 0.1, 0.1, 1.5
+CUT, COSTLY_CUT, ONE_STROKE = 0.03, 0.1, 1.5
 """What a cut costs, and for all that it costs more than one through one stroke."""
-NARROW_CUT = 0.8
+NARROW_CUT = 0.3
 """What a cut costs for each height of the line that its piece is narrower than high."""
-WIDEST, TOO_WIDE = 1.05, 2.0
+WIDEST, TOO_WIDE = 1.3, 2.0
 """Wider than high by more than this is no digit; what each further height of width costs."""
 LOWEST, TOO_LOW = 0.6, 3.0
 """Nor is one much lower than its line; what each height costs that a digit is lower than this."""

@@ -28,6 +28,9 @@ In MNIST 80 % of the digits lie between 1.7 and 3.5, half of them between 2.0 an
 NARROWED = 0.6
 """How far broad strokes are narrowed, of the way to ``BROADEST``: gaps widen, but so do faults."""
 
+SOFT = 128
+"""How many levels of an ink map, about ``CONTOUR``, become shades of grey: blurred gaps stay open."""
+
 NEARLY_PAPER = 48
 """In a picture that is in MNIST's format already, weaker pixels count as background."""
 
@@ -76,7 +79,7 @@ def _with_mnist_strokes(piece: Pixels) -> Floats:
     if width > BROADEST:
         narrower = min(NARROWED * (width - BROADEST) / 2 * unit, float(inside.max()) - 1)
         return np.asarray(np.clip(inside - narrower, 0, 1))
-    return np.clip((piece.astype(np.float32) - CONTOUR) / 64 + 0.5, 0, 1)
+    return np.clip((piece.astype(np.float32) - CONTOUR) / SOFT + 0.5, 0, 1)
 
 
 def stroke_width(inside: Floats) -> float:

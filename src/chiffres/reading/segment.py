@@ -149,7 +149,7 @@ class Sheet:
         """Label anew what lies between the seams.
 
         Args:
-            piece: with one label.
+            piece: of one label or several.
             seams: from left to right, the first column, of this sheet, to the right of each cut,
                 ``(height of the piece,)``.
 
@@ -159,7 +159,7 @@ class Sheet:
         """
         rows = slice(piece.top, piece.bottom)
         labels = self.labels[rows, piece.left : piece.right]
-        own = labels == piece.labels[0]
+        own = self._own(labels, piece)
         columns = np.arange(piece.left, piece.right)
         side = sum((columns >= seam[:, None]).astype(np.int32) for seam in seams)
         parts = []
