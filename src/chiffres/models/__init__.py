@@ -52,7 +52,7 @@ def find_builder(
                 f"the model {name!r} has no {option} to set; "
                 f"models that have: {', '.join(takers) or 'none'}"
             )
-    return functools.partial(known[name], **options)
+    return functools.partial(known[name], **options) if options else known[name]
 
 
 def build_model(name: str, scale: Scale = "raw", **options: Any) -> keras.Sequential:

@@ -95,17 +95,16 @@ class Desk:
         """Return the reading of a picture, with what the network was given and what it saw."""
         reader, picture = self._readers[model], self._picture(body)
         page = reader.page(picture)
-        reading = reader.reading(picture, page)
-        read, found, seen = bool(reading.text), _shown(page, reader), None
+        found, seen = _shown(page, reader), None
         if found:
             image = found[min(digit, len(found) - 1)].image
             seen = self._anatomies[model].look(image, inspected)
         return {
             "schema": 1,
             "model": model,
-            "picture": reading.json(),
+            "picture": reader.reading(picture, page).json(),
             "size": [picture.width, picture.height],
-            "digits": [_seen_digit(each, picture, reader, read) for each in found],
+            "digits": [_seen_digit(each, picture) for each in found],
             "seen": seen,
         }
 
@@ -157,7 +156,7 @@ def _as_images(body: bytes) -> npt.NDArray[np.uint8]:
 
 def _shown(page: Page, reader: Reader) -> list[Found]:
     """Return the digits of a reading; where nothing was read, the largest that was rejected."""
-    lines = [line for line in page.lines if any(_sure(each, reader) for each in line)]
+    lines = [line for line in page.lines if any(found.read for found in line)]
     if lines:
         return [found for line in lines for found in line]
     everything = read_page(page.ink, reader.classify)
@@ -165,17 +164,12 @@ def _shown(page: Page, reader: Reader) -> list[Found]:
     return sorted(rejected, key=lambda found: found.piece.width * found.piece.height)[-1:]
 
 
-def _sure(found: Found, reader: Reader) -> bool:
-    return found.confidence >= reader.reject_below
-
-
-def _seen_digit(found: Found, picture: Picture, reader: Reader, read: bool) -> dict[str, Any]:
-    """Return a digit; where nothing was ``read``, none is taken for one, however sure it looks."""
+def _seen_digit(found: Found, picture: Picture) -> dict[str, Any]:
     across, down = picture.scale
     left, right = (round(edge * across) for edge in (found.piece.left, found.piece.right))
     top, bottom = (round(edge * down) for edge in (found.piece.top, found.piece.bottom))
     return {
-        "value": found.digit if read and _sure(found, reader) else None,
+        "value": found.digit if found.read else None,
         "confidence": round(found.confidence, 6),
         "box": [left, top, max(1, right - left), max(1, bottom - top)],
         "image": base64.b64encode(found.image.tobytes()).decode(),

@@ -33,7 +33,7 @@ def bar(width: int) -> Shape:
 @settings(max_examples=25)
 def test_a_stroke_becomes_as_wide_as_the_pen(had: int, wanted: float) -> None:
     drawn = np.clip(bar(had).drawn(wanted) + 0.5, 0, 1)
-    assert drawn[FIELD // 2].sum() == pytest.approx(wanted, abs=2)
+    assert drawn[FIELD // 2].sum() == pytest.approx(wanted, abs=2.1)
 
 
 def test_reduced_again_it_is_the_digit_it_was(mnist_5k: Dataset) -> None:

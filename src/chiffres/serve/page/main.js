@@ -31,8 +31,10 @@ const read = newest(async (finished) => {
     const answer = await post("/v1/explain", parameters, body, body.type);
     if (photo.shown !== (body === photo.jpeg)) return;
     Object.assign(state, { answer, seen: answer.seen, milliseconds: performance.now() - began });
+    const chosenSince = state.digit !== parameters.digit || state.map !== parameters.map;
     state.digit = Math.min(state.digit, Math.max(0, answer.digits.length - 1));
     show(finished);
+    if (chosenSince) look();
   }, () => read(finished));
 });
 
