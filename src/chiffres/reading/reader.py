@@ -117,7 +117,8 @@ class Reader:
         piece = Piece((1,), left, top, right, bottom, 0)
         found = Found(piece, digit, self.classify(digit[None])[0], 255, 1)
         found.read = self._is_likely(found)
-        return Page(Ink(digit, digit, 0, dark, certain=True), digit, [[found]])
+        lines = [[found]] if found.read else []
+        return Page(Ink(digit, digit, 0, dark, certain=True), digit, lines)
 
     def _is_sure(self, found: Found) -> bool:
         return found.confidence >= self.reject_below
