@@ -147,6 +147,15 @@ def test_a_blank_page_is_explained_too(folder: Path) -> None:
         assert (folder / "x.png").stat().st_size > 500
 
 
+def test_an_image_in_mnist_s_format_that_is_no_digit_is_explained_too(folder: Path) -> None:
+    corner = np.zeros((28, 28), np.uint8)
+    corner[5:25, 8:11] = corner[5:8, 8:24] = corner[22:25, 8:24] = 255
+    Image.fromarray(corner).save(folder / "corner.png")
+    done = chiffres(folder / "corner.png", "--explain", folder / "x.png", "--reject-below", 1)
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert (folder / "x.png").is_file()
+
+
 def test_what_is_unsure_shows_as_a_question_mark(folder: Path) -> None:
     document = json.loads(chiffres(folder / "a.png", "--json").stdout)
     surest = max(digit["confidence"] for digit in document["pictures"][0]["digits"])

@@ -195,19 +195,55 @@ def test_in_texture_nothing_is_read(reader: Reader, seed: int) -> None:
     assert reader.read(np.clip(128 + 45 * (rough + fine), 0, 255).astype(np.uint8)).text == ""
 
 
-def test_forms_that_are_not_mnist_s(reader: Reader) -> None:
-    """A 7 with a bar, a 1 with a base, a slashed 0: as they are written by hand, with a pen."""
-    forms = {
-        "7": [[(10, 12), (60, 10), (30, 90)], [(22, 50), (56, 46)]],
-        "1": [[(15, 30), (40, 8), (40, 92)], [(12, 92), (68, 92)]],
-        "4": [[(40, 8), (10, 60), (66, 58)], [(50, 30), (46, 92)]],
-    }
-    for value, strokes in forms.items():
-        page = Image.new("L", (200, 240), 250)
-        draw = ImageDraw.Draw(page)
-        for stroke in strokes:
-            draw.line([(60 + x, 60 + y) for x, y in stroke], 30, 9, joint="curve")
-        assert reader.read(page).text == value
+def drawn(*strokes: list[tuple[int, int]], size: tuple[int, int] = (200, 240)) -> Image.Image:
+    """Return a page with strokes of a pen on it."""
+    page = Image.new("L", size, 250)
+    for stroke in strokes:
+        ImageDraw.Draw(page).line([(60 + x, 60 + y) for x, y in stroke], 30, 9, joint="curve")
+    return page
+
+
+FORMS = {
+    "barred 7": [[(10, 12), (60, 10), (30, 90)], [(22, 50), (56, 46)]],
+    "1 with a base": [[(15, 30), (40, 8), (40, 92)], [(12, 92), (68, 92)]],
+    "French 1": [[(8, 48), (44, 8), (46, 92)]],
+    "open 4": [[(40, 8), (10, 60), (66, 58)], [(50, 30), (46, 92)]],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_forms_that_are_not_mnist_s(reader: Reader, form: str) -> None:
+    """As they are written by hand, with a pen."""
+    assert reader.read(drawn(*FORMS[form])).text in form.split()
+
+
+def test_what_is_likely_is_read_where_it_is_all_there_is(reader: Reader) -> None:
+    page = drawn([(0, 60), (44, 8), (46, 92)])
+    (digit,) = reader.read(page).digits
+    assert (digit.value, digit.confidence < reader.reject_below) == (1, True)
+    assert not Reader(threads=1, reject_below=reader.reject_below).read(page).digits
+
+
+@pytest.mark.parametrize(
+    "strokes",
+    [
+        [[(0, 0), (30, 90), (60, 0)]],
+        [[(0, 90), (0, 0), (60, 90), (60, 0)]],
+        [[(0, 0), (60, 90)], [(60, 0), (0, 90)]],
+        [[(-60, -60), (-58, 120)]],
+        [[(-80, 170), (170, 176)]],
+    ],
+    ids=["V", "N", "X", "a bar in the corner", "a line"],
+)
+def test_what_is_no_digit_is_not_read(reader: Reader, strokes: list[list[tuple[int, int]]]) -> None:
+    assert reader.read(drawn(*strokes)).text == ""
+
+
+def test_light_paper_on_a_dark_table_is_not_the_ink(reader: Reader, sure: Sure) -> None:
+    table = np.full((500, 900), 25, np.uint8)
+    page = on_paper(written(sure, "4507"), 40, 230, 60)
+    table[100 : 100 + page.shape[0], 200 : 200 + page.shape[1]] = page
+    assert reader.read(table).text == "4507"
 
 
 def test_threads_share_a_reader(sure: Sure) -> None:

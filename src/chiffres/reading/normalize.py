@@ -29,7 +29,7 @@ NARROWED = 0.6
 """How far broad strokes are narrowed, of the way to ``BROADEST``: gaps widen, but so do faults."""
 
 SOFT = 128
-"""How many levels of an ink map, about ``CONTOUR``, become grey: blurred gaps stay open."""
+"""How many levels of an ink map, about ``CONTOUR``, become shades of grey, as in a blurred gap."""
 
 NEARLY_PAPER = 48
 """In a picture that is in MNIST's format already, weaker pixels count as background."""

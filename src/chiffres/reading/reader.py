@@ -22,8 +22,9 @@ from chiffres.reading.segment import Piece
 
 LIKELY = 0.5
 """The confidence of a digit that is read for what is around it: sure digits, or nothing at all."""
-SURELY_MORE = 2
-"""How many more digits there are in the polarity that was thought the wrong one, if it is not."""
+SURELY_MORE = 1
+"""In the polarity that was thought the wrong one, if it is not, there are more digits by more than
+this: between strokes and within loops one may be found."""
 LEAST_LIKELY = 0.001
 """Less likely alternatives are not listed."""
 
@@ -116,7 +117,8 @@ class Reader:
         piece = Piece((1,), left, top, right, bottom, 0)
         found = Found(piece, digit, self.classify(digit[None])[0], 255, 1)
         found.read = self._is_likely(found)
-        return Page(Ink(digit, digit, 0, dark, certain=True), digit, [[found]])
+        lines = [[found]] if found.read else []
+        return Page(Ink(digit, digit, 0, dark, certain=True), digit, lines)
 
     def _is_sure(self, found: Found) -> bool:
         return found.confidence >= self.reject_below
@@ -131,7 +133,7 @@ class Reader:
             for lines in (page.lines, likelier.lines)
         )
         if likelier.ink.certain:
-            return read > beside + (SURELY_MORE if likelier.lines else 0)
+            return read > beside + SURELY_MORE
         return 0.5 * self._ink_read(page) > self._ink_read(likelier)
 
     def _ink_read(self, page: Page) -> float:
