@@ -206,3 +206,12 @@ def test_a_row_that_is_no_share_has_no_interval() -> None:
         not in Measured("reading", {}, [Row("a", "b", "c", "s", [1.0])]).json()["rows"][0]
     )
     assert SPEED in ALL
+
+
+@pytest.mark.parametrize(("page", "language"), [("reading.md", "en"), ("reading.fr.md", "fr")])
+def test_the_tables_of_the_docs_are_what_was_measured(page: str, language: str) -> None:
+    """`chiffres bench reading --from docs/reading.json --markdown` prints them."""
+    docs = Path(__file__).parents[2] / "docs"
+    measured = Measured.from_json(docs / "reading.json", "reading")
+    table = pictures.reading_table(measured, Words(language))
+    assert table.markdown() in (docs / page).read_text(encoding="utf-8")

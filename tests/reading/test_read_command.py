@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +64,21 @@ def test_what_is_missing_is_reported_likewise(folder: Path) -> None:
     assert done.exit_code == 1
     assert done.stdout == f"{folder / 'b.jpg'}: 27\n"
     assert done.stderr.count("cannot be read: No such file or directory") == 2
+
+
+def test_pillow_s_own_complaints_are_not_printed(folder: Path) -> None:
+    content = as_file(np.zeros((9, 9, 3), np.uint8), "TIFF")
+    samples, many = (struct.pack("<HHIHH", 277, 3, 1, count, 0) for count in (3, 512))
+    assert samples in content
+    (folder / "odd.tif").write_bytes(content.replace(samples, many))
+    done = subprocess.run(
+        [sys.executable, "-m", "chiffres", "read", str(folder / "odd.tif")],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_an_empty_folder_is_reported(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,16 @@ PHOTOGRAPH = (4000, 3000)
 SMALL_RUNS = 200
 """How often the small picture is read: it takes a millisecond."""
 MEGABYTE = 1_000_000
+LAUNCHER = """
+import os, sys, time
+start = time.perf_counter()
+quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=quiet)
+_, status, usage = os.wait4(pid, 0)
+print(time.perf_counter() - start, usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""Runs a command from a small process: a child's peak begins with the memory of its parent."""
 
 
 def speed(reader: Reader, digits: Digits, runs: int, tesseract: Tesseract | None) -> Iterator[Row]:
@@ -69,18 +78,14 @@ def photograph(digits: Digits) -> np.ndarray:
 
 def _process(command: Sequence[str]) -> tuple[float, float]:
     """Run a command; return its seconds, and the most memory that it held, in megabytes."""
-    with tempfile.TemporaryFile("w+") as errors:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            errors.seek(0)
-            said = errors.read().strip()[-300:]
-            raise JobError(f"{' '.join(command)}: exit code {process.returncode}: {said}")
+    launcher = [sys.executable, "-I", "-S", "-c", LAUNCHER, *command]
+    done = subprocess.run(launcher, capture_output=True, text=True)
+    if done.returncode:
+        said = done.stderr.strip()[-300:]
+        raise JobError(f"{' '.join(command)}: exit code {done.returncode}: {said}")
+    seconds, peak = map(float, done.stdout.split())
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kibibytes on Linux
-    return seconds, usage.ru_maxrss * unit / MEGABYTE
+    return seconds, peak * unit / MEGABYTE
 
 
 def _warm(reader: Reader, path: Path, runs: int) -> list[float]:

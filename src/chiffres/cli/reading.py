@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import glob
 import json
+import logging
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -89,7 +90,10 @@ def read(
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other; choose one")
     words = Words(language or user_language())
-    warnings.filterwarnings("ignore", module="PIL")  # of what is odd in a file but can be read
+    # Pillow tells of what is odd in a file, whether it can be read or not
+    warnings.filterwarnings("ignore", module="PIL")
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    logging.getLogger("PIL").propagate = False
     paths = list(_expanded(pictures))
     drawn = {
         kind: _places(out, paths)

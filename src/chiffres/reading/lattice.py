@@ -224,7 +224,8 @@ def _best_path(lattice: Line) -> list[Found]:
             if cost < best[stop][0]:
                 best[stop] = (cost, [*best[first][1], found])
         atom = lattice.atoms[stop - 1]
-        if atom.height < SMALL * lattice.height:
+        whole = not lattice.cut_from(stop - 1, stop)  # what is cut off a digit is no speck
+        if atom.height < SMALL * lattice.height and whole:
             share = atom.area / max(atom.area, *(other.area for other in lattice.atoms))
             cost = best[stop - 1][0] + min(DROPPED, 0.05 + 3 * share)
             if cost < best[stop][0]:

@@ -100,7 +100,8 @@ def _sorted_out(found: Sequence[Found], least: float) -> tuple[list[Found], list
     sure = [each for each in large if each.confidence >= SURE]
     written = [each for each in sure if each.digit != STICK] or sure or large
     heights = np.array(sorted(each.piece.height for each in written))
-    usual = heights[np.searchsorted(np.cumsum(heights), heights.sum() / 2)]
+    squares = np.cumsum(heights**2)  # many specks weigh no more than a digit
+    usual = heights[np.searchsorted(squares, squares[-1] / 2)]
     mains: list[Found] = []
     fragments: list[Found] = []
     for each in found:
