@@ -12,6 +12,7 @@ from chiffres.cli.app import LAB_MODELS, Data, LabModels, Language, bench_app, p
 
 if TYPE_CHECKING:
     from chiffres.bench.rows import Measured
+    from chiffres.report.tables import Table
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document, nothing else.")]
@@ -66,14 +67,8 @@ def bench_training(
         figures.save(pictures.bars(measured, words), chart)
     if as_json:
         typer.echo(json.dumps(measured.json(), indent=2))
-        return
-    table = pictures.table(measured, words)
-    if as_markdown:
-        typer.echo(table.markdown())
     else:
-        print_table(table.headings, table.rows)
-    if chart:
-        typer.echo(str(chart))
+        _print(pictures.table(measured, words), as_markdown, chart)
 
 
 @bench_app.command("reading", epilog="Example: chiffres bench reading --n 500 --part validation")
@@ -111,12 +106,8 @@ def bench_reading(
         measured = _measure_reading(data, part, n, seed, sets, model, save)
     if as_json:
         typer.echo(json.dumps(measured.json(), indent=2))
-        return
-    table = pictures.reading_table(measured, words)
-    if as_markdown:
-        typer.echo(table.markdown())
     else:
-        print_table(table.headings, table.rows)
+        _print(pictures.reading_table(measured, words), as_markdown)
 
 
 def _measure_reading(
@@ -198,8 +189,12 @@ def bench_embedded(
         figures.save(on_targets.chart(rows, words), chart)
     if as_json:
         typer.echo(json.dumps(on_targets.as_json(rows), indent=2))
-        return
-    table = on_targets.table(rows, words)
+    else:
+        _print(on_targets.table(rows, words), as_markdown, chart)
+
+
+def _print(table: Table, as_markdown: bool, chart: Path | None = None) -> None:
+    """Print a table, and where the chart lies."""
     if as_markdown:
         typer.echo(table.markdown())
     else:
