@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -25,7 +26,7 @@ PHOTO = Job("read", "small", photo("0123456789", 2400, 1600))
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Pool]:
-    pool = Pool(MODELS, 1, Limits(waiting_photos=2))
+    pool = Pool(MODELS, 1, Limits(waiting_photos=2, patient_seconds=60))
     yield pool
     pool.close()
 
@@ -67,6 +68,23 @@ def test_drawings_go_before_photos(pool: Pool) -> None:
 
     asyncio.run(all_of_them())
     assert order[-1]  # the second photo came before the drawings, and was read after them
+
+
+def test_drawings_without_end_do_not_keep_a_photo_out() -> None:
+    async def draw_on(pool: Pool, photos: asyncio.Future[list[bytes]]) -> None:
+        while not photos.done():
+            await pool.run(DRAWING, photo=False)
+
+    async def all_of_them(pool: Pool) -> list[bytes]:
+        photos = asyncio.gather(*(pool.run(PHOTO, photo=True) for _ in range(2)))
+        drawings = [asyncio.ensure_future(draw_on(pool, photos)) for _ in range(20)]
+        answers = await asyncio.wait_for(photos, 30)
+        await asyncio.gather(*drawings)
+        return answers
+
+    with closing(Pool(MODELS, 1)) as pool:
+        answers = asyncio.run(all_of_them(pool))
+    assert all(b'"digits"' in answer for answer in answers)
 
 
 def test_photos_leave_a_worker_to_drawings() -> None:

@@ -26,6 +26,8 @@ SURE = 0.9
 """A piece that the classifier is as sure of is a digit."""
 WIDE = 0.45
 """Wider pieces, in heights of the line, may be several digits, even sure ones."""
+LOW = 2.5
+"""Lower ones, in widths of the pen, are bars: no digit has room for its strokes in them."""
 SURE_PART, TALL_PART, EASY_CUT, TWO_TALL = 0.99, 0.85, 1.7, 1.0
 """What it costs to take a piece for one digit that an easy cut parts in two digits as sure as the
 first, each of the second's share of its height. Of MNIST's digits hardly one in a thousand can be
@@ -126,7 +128,7 @@ class Line:
 
 
 def read_lines(
-    sheet: Sheet, lines: Sequence[Sequence[Found]], classify: Classify
+    sheet: Sheet, lines: Sequence[Sequence[Found]], classify: Classify, touching: bool = True
 ) -> list[list[Found]]:
     """Return the digits of each line, those that the classifier is unsure of among them.
 
@@ -134,8 +136,9 @@ def read_lines(
         sheet: what the pieces are on; cuts change its labels.
         lines: the pieces of each line from left to right, classified one by one.
         classify: ``(n, 28, 28)`` uint8 to ``(n, 10)`` float32.
+        touching: whether a piece may be several digits.
     """
-    lattices = [_lattice(sheet, line) for line in lines]
+    lattices = [_lattice(sheet, line, touching) for line in lines]
     wanted = [
         (lattice, span)
         for lattice in lattices
@@ -148,12 +151,13 @@ def read_lines(
     return [_best_path(lattice) for lattice in lattices]
 
 
-def _lattice(sheet: Sheet, line: Sequence[Found]) -> Line:
+def _lattice(sheet: Sheet, line: Sequence[Found], touching: bool) -> Line:
     height = line_height(line)
     lattice = Line(height, [], [], [])
     for found in line:
         first = len(lattice.atoms)
-        cuts = find_cuts(sheet.crop(found.piece)) if _may_be_several(found, height) else []
+        several = touching and _may_be_several(found, height)
+        cuts = find_cuts(sheet.crop(found.piece)) if several else []
         left = max(0, found.piece.left - 1)
         top = found.piece.top - max(0, found.piece.top - 1)
         seams = [cut.columns[top : top + found.piece.height] + left for cut in cuts]
@@ -178,10 +182,8 @@ def line_height(line: Sequence[Found]) -> float:
 
 
 def _may_be_several(found: Found, height: float) -> bool:
-    width = found.piece.width / height
-    if found.piece.height < SMALL * height:
-        return False
-    return width > WIDE
+    low = found.piece.height < max(SMALL * height, LOW * found.pen)
+    return not low and found.piece.width > WIDE * height
 
 
 def _spans(lattice: Line) -> list[tuple[int, int]]:

@@ -46,25 +46,28 @@ class Page:
         ink: the ink map itself.
         clean: the same without the lines of the paper.
         lines: from top to bottom, the digits from left to right, unsure ones among them.
+        found: all that was found, whether it is still in a line or was seen to be no writing.
     """
 
     ink: Ink
     clean: Pixels
     lines: list[list[Found]]
+    found: list[Found]
 
 
-def read_page(ink: Ink, classify: Classify) -> Page:
-    """Find the digits on an ink map."""
+def read_page(ink: Ink, classify: Classify, touching: bool = True) -> Page:
+    """Find the digits on an ink map; cut apart those that touch, where any may."""
     clean = without_rules(ink.map)
     sheet = Sheet(clean, ink.contrast)
     found = _mended(sheet, classified(sheet, sheet.pieces(), classify), classify)
     mains, fragments = _sorted_out(found, LEAST_DETAIL * max(clean.shape))
     if not mains:
-        return Page(ink, clean, [])
+        return Page(ink, clean, [], [])
     by_piece = {id(each.piece): each for each in found}
     lines = [[by_piece[id(p)] for p in line] for line in in_lines([m.piece for m in mains])]
     _put_beside(fragments, lines)
-    return Page(ink, clean, read_lines(sheet, lines, classify))
+    read = read_lines(sheet, lines, classify, touching)
+    return Page(ink, clean, read, [each for line in read for each in line])
 
 
 def _mended(sheet: Sheet, found: Sequence[Found], classify: Classify) -> list[Found]:

@@ -87,7 +87,8 @@ class Reader:
         pages: list[Page] = []
         soles: list[Found | None] = []
         for ink in find_ink(picture.pixels):
-            page = read_page(ink, self._network)
+            unlikely = bool(pages) and pages[0].ink.certain
+            page = read_page(ink, self._network, touching=not unlikely)
             kept = digits_only(page, self._is_sure)
             mark_read(kept, self._is_sure, self._is_likely)
             soles.append(None if kept else sole_digit(page, self._is_likely))
@@ -118,7 +119,7 @@ class Reader:
         found = Found(piece, digit, self.classify(digit[None])[0], 255, 1)
         found.read = self._is_likely(found)
         lines = [[found]] if found.read else []
-        return Page(Ink(digit, digit, 0, dark, certain=True), digit, lines)
+        return Page(Ink(digit, digit, 0, dark, certain=True), digit, lines, [found])
 
     def _is_sure(self, found: Found) -> bool:
         return found.confidence >= self.reject_below

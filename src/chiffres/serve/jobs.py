@@ -19,7 +19,7 @@ from chiffres.data.image import open_image
 from chiffres.errors import ImageError
 from chiffres.reading import Reader
 from chiffres.reading.lattice import Found
-from chiffres.reading.page import Page, read_page
+from chiffres.reading.page import Page
 from chiffres.reading.picture import Picture, load
 from chiffres.serve.anatomy import Anatomy
 from chiffres.serve.answers import Images
@@ -95,7 +95,7 @@ class Desk:
         """Return the reading of a picture, with what the network was given and what it saw."""
         reader, picture = self._readers[model], self._picture(body)
         page = reader.page(picture)
-        found, seen = _shown(page, reader), None
+        found, seen = _shown(page), None
         if found:
             image = found[min(digit, len(found) - 1)].image
             seen = self._anatomies[model].look(image, inspected)
@@ -154,14 +154,12 @@ def _as_images(body: bytes) -> npt.NDArray[np.uint8]:
     return np.frombuffer(body, np.uint8).reshape(-1, SIDE, SIDE)
 
 
-def _shown(page: Page, reader: Reader) -> list[Found]:
+def _shown(page: Page) -> list[Found]:
     """Return the digits of a reading; where nothing was read, the largest that was rejected."""
     lines = [line for line in page.lines if any(found.read for found in line)]
     if lines:
         return [found for line in lines for found in line]
-    everything = read_page(page.ink, reader.classify)
-    rejected = [found for line in everything.lines for found in line]
-    return sorted(rejected, key=lambda found: found.piece.width * found.piece.height)[-1:]
+    return sorted(page.found, key=lambda found: found.piece.width * found.piece.height)[-1:]
 
 
 def _seen_digit(found: Found, picture: Picture) -> dict[str, Any]:

@@ -23,6 +23,7 @@ class Limits:
         waiting_drawings: how many drawings and batches may wait for a worker.
         waiting_photos: how many photos may.
         waiting_seconds: for how long.
+        patient_seconds: after how long a photo takes turns with the drawings.
     """
 
     upload_bytes: int = 16 * MIB
@@ -36,6 +37,7 @@ class Limits:
     waiting_drawings: int = 64
     waiting_photos: int = 8
     waiting_seconds: float = 5.0
+    patient_seconds: float = 0.1
 
     @property
     def longest(self) -> float:

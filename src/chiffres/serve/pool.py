@@ -1,7 +1,8 @@
 """A bounded pool of workers: what there is no room for is turned away, not queued.
 
 Drawings and batches go before photos, and photos never take the last worker where there are two
-or more, so that nobody waits for someone else's photo to see a stroke read. One thread stands
+or more, so that nobody waits for someone else's photo to see a stroke read; a photo that has waited
+a little takes turns with them, so that drawings without end do not keep it out. One thread stands
 beside each process; a worker that dies is replaced, and its job is done once more.
 """
 
@@ -66,6 +67,7 @@ class Pool:
         self._drawings: deque[Ticket] = deque()
         self._photos: deque[Ticket] = deque()
         self._photos_under_way, self._most_photos = 0, max(1, workers - 1)
+        self._photo_was_last = False
         self._changed = threading.Condition()
         self._closing = False
         self._workers = [Worker(models, self._limits) for _ in range(workers)]
@@ -156,15 +158,23 @@ class Pool:
         """Return the next job, or None when there will be none or the worker is dead."""
         with self._changed:
             while self._workers[place].alive:
-                if self._drawings:
-                    return self._drawings.popleft()
-                if self._photos and self._photos_under_way < self._most_photos:
+                self._photo_was_last = self._photo_is_next()
+                if self._photo_was_last:
                     self._photos_under_way += 1
                     return self._photos.popleft()
+                if self._drawings:
+                    return self._drawings.popleft()
                 if self._closing and not self._photos:
                     return None
                 self._changed.wait(LOOK_SECONDS)
         return None
+
+    def _photo_is_next(self) -> bool:
+        if not self._photos or self._photos_under_way >= self._most_photos:
+            return False
+        waited = time.monotonic() - self._photos[0].accepted
+        overdue = waited > self._limits.patient_seconds and not self._photo_was_last
+        return overdue or not self._drawings
 
     def _do(self, place: int, ticket: Ticket) -> None:
         wanted = ticket.tries or ticket.answer.set_running_or_notify_cancel()
