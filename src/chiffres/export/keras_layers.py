@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 import numpy as np
@@ -55,3 +55,14 @@ def pads(layer: Any, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
             missing[axis] = max(reach - length, 0)
     top, left = (number // 2 for number in missing)
     return top, left, missing[0] - top, missing[1] - left
+
+
+def obstacle(layer: Any, kinds: Container[type]) -> str:
+    """Return what keeps a layer from being exported where only ``kinds`` can be, or nothing."""
+    if type(layer) not in kinds:
+        return f"is a {type(layer).__name__}"
+    if layer.dtype_policy.name != "float32":
+        return f"computes in {layer.dtype_policy.name}"
+    if getattr(layer, "data_format", "channels_last") != "channels_last":
+        return f"has data_format={layer.data_format!r}"
+    return ""

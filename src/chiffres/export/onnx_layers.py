@@ -17,7 +17,15 @@ from typing import Any
 import numpy as np
 
 from chiffres.errors import UsageError
-from chiffres.export.keras_layers import Array, array_of, bias_of, layers_of, normalization, pads
+from chiffres.export.keras_layers import (
+    Array,
+    array_of,
+    bias_of,
+    layers_of,
+    normalization,
+    obstacle,
+    pads,
+)
 from chiffres.export.onnx_activations import ACTIVATIONS, softmax
 from chiffres.export.onnx_graph import Graph, is_flat
 from chiffres.models.backend import BACKEND, keras
@@ -30,22 +38,13 @@ def append(graph: Graph, model: keras.Sequential) -> None:
         UsageError: a layer, or one of its options, has no such node.
     """
     for layer in layers_of(model):
-        _check(layer)
+        if why := obstacle(layer, _NODES):
+            _refuse(layer, why)
         shape = tuple(layer.compute_output_shape((None, *graph.shape))[1:])
         _NODES[type(layer)](graph, layer)
         graph.shape = shape
         if hasattr(layer, "activation"):
             _activate(graph, layer)
-
-
-def _check(layer: Any) -> None:
-    kind = type(layer)
-    if kind not in _NODES:
-        _refuse(layer, f"is a {kind.__name__}")
-    if layer.dtype_policy.name != "float32":
-        _refuse(layer, f"computes in {layer.dtype_policy.name}")
-    if getattr(layer, "data_format", "channels_last") != "channels_last":
-        _refuse(layer, f"has data_format={layer.data_format!r}")
 
 
 def _refuse(layer: Any, why: str) -> None:

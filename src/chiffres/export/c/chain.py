@@ -20,7 +20,7 @@ from chiffres.data.dataset import CLASSES
 from chiffres.errors import UsageError
 from chiffres.export.c.network import Array, Pads, Shape, Window
 from chiffres.export.c.reference import largest_of, windows_of
-from chiffres.export.keras_layers import array_of, bias_of, layers_of, normalization, pads
+from chiffres.export.keras_layers import array_of, bias_of, layers_of, normalization, obstacle, pads
 from chiffres.models.backend import keras
 
 
@@ -185,16 +185,11 @@ class _Builder:
 
     def append(self, layer: Any) -> None:
         """Append what a Keras layer does."""
-        kind = type(layer)
-        if kind not in _LAYERS:
-            _refuse(layer, f"is a {kind.__name__}")
-        if layer.dtype_policy.name != "float32":
-            _refuse(layer, f"computes in {layer.dtype_policy.name}")
-        if getattr(layer, "data_format", "channels_last") != "channels_last":
-            _refuse(layer, f"has data_format={layer.data_format!r}")
-        if self.softmax and kind not in (keras.layers.Dropout, keras.layers.Flatten):
+        if why := obstacle(layer, _LAYERS):
+            _refuse(layer, why)
+        if self.softmax and type(layer) not in (keras.layers.Dropout, keras.layers.Flatten):
             _refuse(layer, f"comes after a {self.softmax}")
-        _LAYERS[kind](self, layer)
+        _LAYERS[type(layer)](self, layer)
         if hasattr(layer, "activation"):
             self.activate(layer, inspect.unwrap(layer.activation))
 
