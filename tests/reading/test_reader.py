@@ -272,3 +272,18 @@ def test_images_in_mnist_s_format_are_classified(reader: Reader, mnist_5k: Datas
 def test_images_of_another_shape_or_type_are_refused(reader: Reader, images: Grey) -> None:
     with pytest.raises(UsageError, match=r"expected \(n, 28, 28\) of uint8"):
         reader.classify(images)
+
+
+def test_a_dark_shadow_with_a_hard_edge_across_a_digit_is_no_stroke(
+    reader: Reader, sure: Sure
+) -> None:
+    right = []
+    for value in range(10):
+        for digit in sure[value][:2]:
+            ink = np.pad(enlarged(digit, 90), 45) / 255
+            down, across = np.mgrid[: ink.shape[0], : ink.shape[1]]
+            far = 150 * across / ink.shape[1] + 0.5 * down
+            light = cv2.blur(np.where((far > 90) & (far < 160), 0.6, 1.0), (3, 3))
+            sheet = np.rint(light * (200 - 100 * ink)).astype(np.uint8)
+            right.append(reader.read(sheet).text == str(value))
+    assert share(right) > 0.7

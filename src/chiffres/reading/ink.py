@@ -54,6 +54,11 @@ UNSURE = 0.15
 """How near to a half that share may be before both polarities are worth a look."""
 
 
+DETAIL, DARKER = 0.3, 1.08
+"""A wide dark thing is a shadow where most of it is paper to the fine estimate, and what that finds in
+it, at least the first share of its depth, is the second number of times as dark: writing."""
+
+
 SMOOTH = 24
 """By no more grey levels does the light change within the reach of a stroke from the border."""
 SHARP = 0.7
@@ -255,9 +260,30 @@ def _missed(finer: Pixels, wider: Pixels, edges: Pixels, size: int) -> Pixels:
     sharp = np.bincount(rim, edges.ravel(), count) / length > SHARP * depth
     core = cv2.erode(strong, np.ones((size * 2 // 3, size * 2 // 3), np.uint8)).ravel()
     thick = np.bincount(flat, core, count) > 0
-    chosen = (found < WHOLE) & sharp & thick
+    chosen = (found < WHOLE) & sharp & thick & ~_are_shadows(finer, wider, flat, area)
     chosen[0] = False
     return np.asarray(cv2.dilate(chosen[labels].view(np.uint8), np.ones((5, 5), np.uint8)))
+
+
+def _are_shadows(
+    finer: Pixels, wider: Pixels, labels: npt.NDArray[np.intc], area: npt.NDArray[np.intp]
+) -> npt.NDArray[np.bool_]:
+    """Whether what was labelled is a shadow with writing in it.
+
+    Args:
+        finer: as above.
+        wider: as above.
+        labels: of all pixels, in one row.
+        area: the pixels of each label.
+    """
+    depth = wider.ravel().astype(np.float32)
+    detail, flat = finer.ravel() > DETAIL * depth, finer.ravel() < DETAIL / 2 * depth
+    details, flats = (np.bincount(labels, part, len(area)) for part in (detail, flat))
+    written, shade = (
+        np.bincount(labels, part * depth, len(area)) / np.maximum(1, size)
+        for part, size in ((detail, details), (flat, flats))
+    )
+    return np.asarray((flats > 0.5 * area) & (written > DARKER * shade))
 
 
 def _peaks(distance: Pixels, coarse: _Coarse) -> Floats:
