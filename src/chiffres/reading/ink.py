@@ -55,8 +55,8 @@ UNSURE = 0.15
 
 
 DETAIL, DARKER = 0.3, 1.08
-"""A wide dark thing is a shadow where most of it is paper to the fine estimate, and what that finds in
-it, at least the first share of its depth, is the second number of times as dark: writing."""
+"""A wide dark thing is a shadow where most of it is paper to the fine estimate, and what that finds
+in it, at least the first share of its depth, is the second number of times as dark: writing."""
 
 
 SMOOTH = 24
