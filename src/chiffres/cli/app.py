@@ -84,6 +84,10 @@ Robustness = Annotated[
     bool, typer.Option("--robustness", help="Also under the 15 corruptions of MNIST-C.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document, nothing else.")]
+RecipeData = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Replace the recipe's data; see: chiffres data list."),
+]
 Seed = Annotated[int | None, typer.Option(help="Replace the recipe's seed (9000).")]
 Language = Annotated[
     str,

@@ -12,6 +12,7 @@ from chiffres.cli.app import (
     AsJson,
     Language,
     Log,
+    RecipeData,
     Robustness,
     Seeds,
     Settings,
@@ -73,10 +74,7 @@ def sweep(
         list[str],
         typer.Option(metavar="KEY=VALUE,...", help="Train with each value; repeat for all pairs."),
     ],
-    data: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Replace the recipe's data; see: chiffres data list."),
-    ] = None,
+    data: RecipeData = None,
     seeds: Seeds = 1,
     settings: Settings = [],  # noqa: B006 — typer copies it
     jobs: Annotated[

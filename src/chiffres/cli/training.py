@@ -15,6 +15,7 @@ from chiffres.cli.app import (
     LabModels,
     Language,
     Log,
+    RecipeData,
     Robustness,
     Seed,
     Seeds,
@@ -80,10 +81,7 @@ def train(
             help="dense, conv, conv-pool, conv-dropout, swift, reader, or FILE.toml.",
         ),
     ],
-    data: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Replace the recipe's data; see: chiffres data list."),
-    ] = None,
+    data: RecipeData = None,
     start: Annotated[
         str | None,
         typer.Option(
