@@ -12,7 +12,8 @@ import torch.nn.functional as F  # noqa: N812 - as in Torch's own documentation
 from chiffres.errors import UsageError
 from chiffres.models.backend import BACKEND, keras
 from chiffres.models.files import load_model
-from chiffres.native.layers import NotLowered, lower, softmax
+from chiffres.native.frozen import freeze
+from chiffres.native.layers import NotLowered, softmax
 from chiffres.training.augment import Augmentation
 from chiffres.training.loss import Loss
 
@@ -36,15 +37,16 @@ class Teacher:
         if BACKEND != "torch":
             raise UsageError(f"teacher: a network is taught on torch alone, not on {BACKEND}")
         loaded = load_model(model)
+        bfloat16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        self.numbers = torch.bfloat16 if bfloat16 else torch.float32
         try:
-            self.operations = lower(loaded, training=False)
+            self.operations = freeze(loaded, self.numbers)
         except NotLowered as reason:
             raise UsageError(f"teacher {model}: {reason}; use another") from reason
         if type(loaded) is not keras.Sequential or self.operations.pop() is not softmax:
             raise UsageError(f"teacher {model}: does not end in a softmax; use another")
         self.shape = loaded.input_shape[1:]
         self.share = share
-        self.bfloat16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
         self.answers = torch.empty(0)
 
     def beside(self, augmentation: Augmentation | None) -> _Lesson:
@@ -53,7 +55,8 @@ class Teacher:
 
     def see(self, images: torch.Tensor) -> None:
         """Answer to a batch, ``(n, …)`` of 28×28 values each, 0 to 255."""
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+        cast = self.numbers is torch.bfloat16
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=cast):
             x = images.reshape(len(images), *self.shape).to(torch.float32)
             for operation in self.operations:
                 x = operation(x)
