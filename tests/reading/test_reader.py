@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
@@ -46,6 +46,7 @@ def test_digits_are_read_in_numbers(reader: Reader, sure: Sure) -> None:
     below=st.integers(8, 200),
     beside=st.integers(8, 200),
 )
+@example(number="1", down=172, right=8, below=179, beside=83)
 def test_where_on_the_page_a_number_is_does_not_matter(
     reader: Reader, sure: Sure, number: str, down: int, right: int, below: int, beside: int
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -129,22 +130,12 @@ class Reader:
 
     def _is_better(self, page: Page, likelier: Page) -> bool:
         """Whether the ink of the less likely polarity is to be read."""
-        read, beside = (
-            sum(each.read and each.digit != STICK for line in lines for each in line)
-            for lines in (page.lines, likelier.lines)
-        )
+        beside = _all_read(likelier)
+        read = [each for each in _all_read(page) if not _is_outline(each, beside)]
         if likelier.ink.certain:
-            return read > beside + SURELY_MORE
-        return 0.5 * self._ink_read(page) > self._ink_read(likelier)
-
-    def _ink_read(self, page: Page) -> float:
-        """Return how much of a page was read, to choose between its polarities by."""
-        return sum(
-            found.piece.height**2 * found.confidence * (0.01 if found.digit == STICK else 1)
-            for line in page.lines
-            for found in line
-            if found.read
-        )
+            more, most = (sum(each.digit != STICK for each in some) for some in (read, beside))
+            return more > most + SURELY_MORE
+        return 0.5 * _ink_read(read) > _ink_read(beside)
 
     def reading(self, picture: Picture, page: Page) -> Reading:
         """Return what was found on a page as a reading of the picture."""
@@ -189,3 +180,23 @@ class Reader:
                 f"images {images.shape} of {images.dtype}: expected (n, 28, 28) of uint8"
             )
         return self._network(images)
+
+
+def _all_read(page: Page) -> list[Found]:
+    return [each for line in page.lines for each in line if each.read]
+
+
+def _is_outline(found: Found, others: Sequence[Found]) -> bool:
+    """Whether what was found is a part of the paper's edge around the ink of a taller digit."""
+    return any(
+        other.piece.height > found.piece.height and other.piece.meets(found.piece)
+        for other in others
+    )
+
+
+def _ink_read(read: Sequence[Found]) -> float:
+    """Return how much of a page was read, to choose between its polarities by."""
+    return sum(
+        each.piece.height**2 * each.confidence * (0.01 if each.digit == STICK else 1)
+        for each in read
+    )
