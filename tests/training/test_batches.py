@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 
 from chiffres.data import Dataset
+from chiffres.data.forms import unusual_forms
 from chiffres.data.negatives import training_negatives
+from chiffres.data.touching import touching_digits
 from chiffres.models import build_model
 from chiffres.models.backend import BACKEND
 from chiffres.training.augment import Augmentation
-from chiffres.training.batches import Batches, make_batches, with_negatives
+from chiffres.training.batches import Batches, make_batches, with_additions
 from chiffres.training.loss import NOT_A_DIGIT
+from chiffres.training.recipe import Recipe
 
 Pairs = list[tuple[np.ndarray, np.ndarray]]
 SHIFT = Augmentation(shift=2, effects={"noisy": 0.5})
@@ -127,12 +130,29 @@ def test_the_digits_themselves_are_never_changed(make: Callable[..., Any], small
     np.testing.assert_array_equal(small.test.images, before)
 
 
-# What is no digit
+# What a recipe adds
+
+
+def asked(seed: int = 7, **shares: float) -> Recipe:
+    return Recipe(model="conv", seed=seed, **shares)  # type: ignore[arg-type]
+
+
+def test_a_recipe_that_adds_nothing_leaves_the_digits(small: Dataset) -> None:
+    assert with_additions(small.test, asked()) is small.test
+
+
+def test_forms_are_digits_and_touching_ones_are_none(small: Dataset) -> None:
+    examples = with_additions(small.test, asked(forms=0.2, negatives=0.1, touching=0.3))
+    assert len(examples.images) == len(examples) == 160
+    assert set(examples.labels[100:120]) <= {0, 1, 7}
+    assert set(examples.labels[120:]) == {NOT_A_DIGIT}
+    np.testing.assert_array_equal(examples.images[100:120], unusual_forms(small.test, 20, 7).images)
+    np.testing.assert_array_equal(examples.images[130:], touching_digits(small.test, 30, 7))
 
 
 @pytest.mark.parametrize(("share", "count"), [(0.25, 25), (0.004, 0), (1, 100)])
 def test_negatives_follow_the_digits(small: Dataset, share: float, count: int) -> None:
-    examples = with_negatives(small.test, share, seed=7)
+    examples = with_additions(small.test, asked(negatives=share))
     assert len(examples) == len(examples.images) == 100 + count
     np.testing.assert_array_equal(examples.images[:100], small.test.images)
     np.testing.assert_array_equal(examples.labels[:100], small.test.labels)
@@ -142,14 +162,14 @@ def test_negatives_follow_the_digits(small: Dataset, share: float, count: int) -
 
 
 def test_negatives_are_drawn_from_the_seed(small: Dataset) -> None:
-    drawn = [with_negatives(small.test, 0.1, seed).images for seed in (1, 1, 2)]
+    drawn = [with_additions(small.test, asked(negatives=0.1, seed=s)).images for s in (1, 1, 2)]
     np.testing.assert_array_equal(drawn[0], drawn[1])
     assert (drawn[0] != drawn[2]).any()
 
 
 @both_kinds
 def test_negatives_are_shuffled_among_the_digits(make: Callable[..., Any], small: Dataset) -> None:
-    examples = with_negatives(small.test, 1, seed=7)
+    examples = with_additions(small.test, asked(negatives=1))
     (batches,) = passes(make(examples, build_model("conv"), 50, SHIFT), 1)
     assert [len(labels) for _, labels in batches] == [50] * 4
     counts = [int((labels == NOT_A_DIGIT).sum()) for _, labels in batches]

@@ -11,10 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from chiffres.data import Digits
+from chiffres.data.forms import unusual_forms
 from chiffres.data.negatives import training_negatives
+from chiffres.data.touching import touching_digits
 from chiffres.models import as_input, in_input_shape
 from chiffres.models.backend import BACKEND, keras
 from chiffres.training.loss import NOT_A_DIGIT
+from chiffres.training.recipe import Recipe
 
 Change = Callable[[Any, Any], Any]
 """What is done to a batch of images, as by an ``Augmentation``: images and a generator in."""
@@ -40,13 +43,27 @@ class Examples:
         return len(self.labels)
 
 
-def with_negatives(digits: Digits, share: float, seed: int) -> Examples:
-    """Return ``digits`` and, after them, ``share`` times as many images of no digit."""
-    negatives = training_negatives(round(share * len(digits)), seed)[0]
-    labels = np.full(len(negatives), NOT_A_DIGIT, np.uint8)
-    return Examples(
-        np.concatenate([digits.images, negatives]), np.concatenate([digits.labels, labels])
-    )
+def with_additions(digits: Digits, recipe: Recipe) -> Digits | Examples:
+    """Return ``digits`` and, after them, the images that the recipe adds, as shares of them.
+
+    Those are digits in unusual forms, and what is no digit: negatives, touching digits.
+    """
+    if not (recipe.forms or recipe.has_negatives):
+        return digits
+    images, labels = [digits.images], [digits.labels]
+    if recipe.forms:
+        forms = unusual_forms(digits, round(recipe.forms * len(digits)), recipe.seed)
+        images.append(forms.images)
+        labels.append(forms.labels)
+    for share, make in ((recipe.negatives, _negatives), (recipe.touching, touching_digits)):
+        refused = make(digits, round(share * len(digits)), recipe.seed)
+        images.append(refused)
+        labels.append(np.full(len(refused), NOT_A_DIGIT, np.uint8))
+    return Examples(np.concatenate(images), np.concatenate(labels))
+
+
+def _negatives(_: Digits, n: int, seed: int) -> npt.NDArray[np.uint8]:
+    return training_negatives(n, seed)[0]
 
 
 def make_batches(

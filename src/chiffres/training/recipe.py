@@ -43,7 +43,10 @@ class Recipe(BaseModel):
         loss: what is minimised.
         label_smoothing: the share of each target, 0 to below 1, that is spread over all digits.
         augment: the name of what is done to the digits in training.
-        negatives: how many images of no digit are trained on, as a share of the digits, 0 to 1.
+        forms: how many digits in forms that MNIST lacks are trained on besides, as a share of the
+            digits, 0 to 1: a 1 with an upstroke, a barred 7, a slashed 0.
+        negatives: likewise, how many images of no digit.
+        touching: likewise, how many images of digits that touch, which are no digit either.
         teacher: a run folder or model file, whose answers are learnt besides what is right; or
             nothing.
         teaching: the share of the loss, 0 to 1, that is to answer as the teacher does.
@@ -74,7 +77,9 @@ class Recipe(BaseModel):
     loss: Literal["sparse_categorical_crossentropy"] = "sparse_categorical_crossentropy"
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     augment: str = "none"
+    forms: float = Field(default=0.0, ge=0, le=1)
     negatives: float = Field(default=0.0, ge=0, le=1)
+    touching: float = Field(default=0.0, ge=0, le=1)
     teacher: str = ""
     teaching: float = Field(default=0.7, ge=0, le=1)
     bits: list[Annotated[int, Field(ge=2, le=8)]] = Field(default=[])
@@ -94,6 +99,11 @@ class Recipe(BaseModel):
                     f"set it to 0, or optimizer to {' or '.join(optimizers)}"
                 )
         return self
+
+    @property
+    def has_negatives(self) -> bool:
+        """Whether images of no digit are trained on, of either kind."""
+        return bool(self.negatives or self.touching)
 
     @property
     def options(self) -> dict[str, Any]:

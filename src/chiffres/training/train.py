@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from chiffres.data import Dataset, Digits, load_dataset
+from chiffres.data import Dataset, load_dataset
 from chiffres.errors import UsageError
 from chiffres.models import build_model, find_builder
 from chiffres.models.backend import BACKEND, keras
@@ -17,9 +17,9 @@ from chiffres.native import accelerate
 from chiffres.storage import remove_unfinished
 from chiffres.training import few_bits
 from chiffres.training.augment import find_augmentation
-from chiffres.training.batches import Change, Examples, make_batches, with_negatives
+from chiffres.training.batches import Change, make_batches, with_additions
 from chiffres.training.callbacks import AccuracyOfDigits, Randomness, Recorder
-from chiffres.training.loss import Loss, crossentropy, train_on_logits
+from chiffres.training.loss import NOT_A_DIGIT, Loss, crossentropy, train_on_logits
 from chiffres.training.progress import ProgressBar
 from chiffres.training.recipe import Recipe
 from chiffres.training.run import Run
@@ -109,9 +109,7 @@ def _fit(
     run: Run, recipe: Recipe, dataset: Dataset, tracking: Tracking, show_progress: bool
 ) -> None:
     keras.utils.set_random_seed(recipe.seed)
-    digits: Digits | Examples = dataset.train
-    if recipe.negatives:
-        digits = with_negatives(dataset.train, recipe.negatives, recipe.seed)
+    digits = with_additions(dataset.train, recipe)
     steps = math.ceil(len(digits) / recipe.batch_size)
     model = _resumed(run) or _compiled(recipe, steps)
     loss, change = _lesson(recipe)
@@ -124,7 +122,7 @@ def _fit(
     callbacks = [
         Randomness(recipe.seed, batches),
         *rounding,
-        AccuracyOfDigits(len(digits) / len(dataset.train)),
+        AccuracyOfDigits(len(digits) / int((digits.labels != NOT_A_DIGIT).sum())),
         Recorder(run, recipe, done),
         tracking,
         *([progress] if show_progress else []),
@@ -151,7 +149,7 @@ def _lesson(recipe: Recipe) -> tuple[Loss | None, Change | None]:
     if recipe.teacher:
         teacher = Teacher(recipe.teacher, recipe.teaching)
         return teacher.loss(right), teacher.beside(augmentation)
-    return right if recipe.negatives or recipe.label_smoothing else None, augmentation
+    return right if recipe.has_negatives or recipe.label_smoothing else None, augmentation
 
 
 def _compiled(recipe: Recipe, steps: int) -> keras.Model:

@@ -1,0 +1,99 @@
+"""What a training adds to the digits: forms that they lack, and digits that touch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chiffres.data import Dataset, Digits
+from chiffres.data.forms import FORMS, unusual_forms
+from chiffres.data.touching import NARROWEST, touching_digits
+
+Images = npt.NDArray[np.uint8]
+
+
+def only(digits: Digits, value: int) -> Digits:
+    return digits.take(np.flatnonzero(digits.labels == value))
+
+
+def box(image: Images) -> tuple[int, int]:
+    """Return height and width of the ink."""
+    rows, columns = (np.flatnonzero(image.max(axis=axis) > 0) for axis in (1, 0))
+    return int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
+
+
+def regions(image: Images) -> int:
+    """Return into how many parts the ink cuts its paper, holes of a few pixels left out."""
+    paper = (image < 100).astype(np.uint8)
+    count, _, stats, _ = cv2.connectedComponentsWithStats(paper, connectivity=4)
+    return int((stats[1:count, cv2.CC_STAT_AREA] > 2).sum())
+
+
+@pytest.mark.parametrize("make", [unusual_forms, touching_digits])
+@settings(max_examples=10)
+@given(seed=st.integers(0, 2**31 - 1), n=st.integers(1, 6), more=st.integers(1, 4))
+def test_a_seed_gives_the_same_images_and_more_begin_with_the_same(
+    make: Any, mnist_5k: Dataset, seed: int, n: int, more: int
+) -> None:
+    few, many = (make(mnist_5k.train, count, seed) for count in (n, n + more))
+    if make is unusual_forms:
+        np.testing.assert_array_equal(many.labels[:n], few.labels)
+        few, many = few.images, many.images
+    assert many.shape == (n + more, 28, 28)
+    assert many.dtype == np.uint8
+    np.testing.assert_array_equal(many[:n], few)
+    assert all(max(box(image)) == 20 for image in many)
+
+
+def test_forms_are_of_their_digits_alone(mnist_5k: Dataset) -> None:
+    found = unusual_forms(mnist_5k.train, 300, 0)
+    assert set(found.labels) == set(FORMS)
+
+
+def test_a_slash_divides_a_zero(mnist_5k: Dataset) -> None:
+    zeros = only(mnist_5k.train, 0)
+    before = np.mean([regions(image) > 2 for image in zeros.images[:200]])
+    after = np.mean([regions(image) > 2 for image in unusual_forms(zeros, 200, 0).images])
+    assert before < 0.05
+    assert after > 0.5
+
+
+def test_a_bar_crosses_the_stem_of_a_seven(mnist_5k: Dataset) -> None:
+    """Below its middle a 7 is as wide as its pen, and a barred one is wider somewhere."""
+    sevens = only(mnist_5k.train, 7)
+
+    def widest(image: Images) -> int:
+        rows = image[np.flatnonzero(image.max(axis=1))][8:15]
+        return int((rows > 100).sum(axis=1).max())
+
+    before = np.median([widest(image) for image in sevens.images[:200]])
+    after = np.median([widest(image) for image in unusual_forms(sevens, 200, 0).images])
+    assert after >= before + 3
+
+
+def test_an_upstroke_widens_a_one(mnist_5k: Dataset) -> None:
+    """Where it stands upright; a leaning one is as wide already."""
+    ones = only(mnist_5k.train, 1)
+    upright = ones.take(np.flatnonzero([box(image)[1] <= 7 for image in ones.images]))
+    after = [box(image)[1] for image in unusual_forms(upright, 200, 0).images]
+    assert np.median(after) >= 10
+
+
+def test_touching_digits_are_wide_and_of_several_strokes(mnist_5k: Dataset) -> None:
+    images = touching_digits(mnist_5k.train, 200, 0)
+    heights, widths = np.array([box(image) for image in images]).T
+    assert np.all(widths >= NARROWEST * heights - 1)
+    ones = touching_digits(only(mnist_5k.train, 1), 50, 0)
+    strokes = [
+        ((image.max(axis=1, keepdims=True) > 100) & (np.diff(image > 100, axis=1, prepend=0) == 1))
+        .sum(axis=1)
+        .max()
+        for image in ones
+    ]
+    assert np.mean(np.array(strokes) >= 2) > 0.7  # a pair of bars is two bars
