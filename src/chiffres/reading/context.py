@@ -247,11 +247,8 @@ def _numbers_among_text(
         height = float(np.median([found.piece.height for found in line]))
         alone = len(line) >= ALONE * whole[first[id(line[0])]]
         least = LONG_NUMBER if alone else VERY_LONG_NUMBER
-        words = [
-            word
-            for word in _words(line, height)
-            if len(word) >= least and _is_long_number(word, accept)
-        ]
+        words = [line] if alone and all(map(accept, line)) else _words(line, height)
+        words = [word for word in words if len(word) >= least and _is_long_number(word, accept)]
         numbers.append([found for word in words for found in word])
     return [line for line in numbers if line]
 

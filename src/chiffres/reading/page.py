@@ -30,10 +30,16 @@ LEAST_GAP = 2.0
 MOST_PARTS = 6
 """A digit is not broken into more parts."""
 
+LOWEST = 2.5
+"""No digit is lower than this, in widths of the pen; what is may look like one, but is a speck."""
 STICK = 1
 """The digit that any straight bit looks like."""
 TALL = 2.2
 """What is this many times as high as the digits, and no digit beyond doubt, is none."""
+SLIVER = 0.15
+"""What lies along a side of the picture and is finer, as a share of its length, is no digit."""
+COVERED = 0.5
+"""What is no digit for sure and reaches over this share of one that is, is not beside it."""
 SPECK = 0.003
 """Ink of a smaller area, in squares of the height of the digit beside it, is no part of it."""
 
@@ -60,7 +66,9 @@ def read_page(ink: Ink, classify: Classify, touching: bool = True) -> Page:
     clean = without_rules(ink.map)
     sheet = Sheet(clean, ink.contrast)
     found = _mended(sheet, classified(sheet, sheet.pieces(), classify), classify)
-    mains, fragments = _sorted_out(found, LEAST_DETAIL * max(clean.shape))
+    found = _without_slivers(found, clean.shape)
+    least = LEAST_DETAIL * max(clean.shape)
+    mains, fragments = _sorted_out(found, least, LOWEST * usual_pen(clean))
     if not mains:
         return Page(ink, clean, [], [])
     by_piece = {id(each.piece): each for each in found}
@@ -95,12 +103,36 @@ def _mended(sheet: Sheet, found: Sequence[Found], classify: Classify) -> list[Fo
     return kept
 
 
-def _sorted_out(found: Sequence[Found], least: float) -> tuple[list[Found], list[Found]]:
-    """Return the pieces that may be digits, and those that may be parts of them."""
+def _without_slivers(found: Sequence[Found], shape: tuple[int, ...]) -> list[Found]:
+    """Leave out what lies along a side of the picture, where there is a digit beyond doubt."""
+    if not any(each.confidence >= SURE and each.digit != STICK for each in found):
+        return list(found)
+    return [each for each in found if not _is_sliver(each.piece, shape)]
+
+
+def _is_sliver(piece: Piece, shape: tuple[int, ...]) -> bool:
+    height, width = shape
+    beside = (piece.left <= 0) != (piece.right >= width)
+    above = (piece.top <= 0) != (piece.bottom >= height)
+    return (beside and piece.width < SLIVER * piece.height) or (
+        above and piece.height < SLIVER * piece.width
+    )
+
+
+def _sorted_out(
+    found: Sequence[Found], least: float, lowest: float
+) -> tuple[list[Found], list[Found]]:
+    """Return the pieces that may be digits, and those that may be parts of them.
+
+    Args:
+        found: all pieces.
+        least: the longer side of a digit, at least.
+        lowest: the height of a digit beyond doubt, at least.
+    """
     large = [each for each in found if max(each.piece.width, each.piece.height) >= least]
     if not large:
         return [], []
-    sure = [each for each in large if each.confidence >= SURE]
+    sure = [e for e in large if e.confidence >= SURE and e.piece.height >= lowest]
     written = [each for each in sure if each.digit != STICK] or sure or large
     heights = np.array(sorted(each.piece.height for each in written))
     squares = np.cumsum(heights**2)  # many specks weigh no more than a digit
@@ -111,22 +143,20 @@ def _sorted_out(found: Sequence[Found], least: float) -> tuple[list[Found], list
         sure_digit = each.confidence >= SURE and each.digit != STICK
         if each.piece.height > TALL * usual and not sure_digit:
             continue
-        if any(_frames(each.piece, other.piece) for other in sure if other is not each):
+        if any(_is_around(each, other) for other in sure if other is not each):
             continue
         whole = each.piece.height >= max(SMALL * usual, least)
         (mains if whole else fragments).append(each)
     return mains, fragments
 
 
-def _frames(frame: Piece, other: Piece) -> bool:
-    """Whether a piece is a frame around another: a box, a ring, the edge of the paper."""
-    return (
-        frame.left < other.left
-        and frame.top < other.top
-        and frame.right > other.right
-        and frame.bottom > other.bottom
-        and frame.height > 1.5 * other.height
-    )
+def _is_around(found: Found, digit: Found) -> bool:
+    """Whether a find is no writing but around a digit: a box, a ring, the edge of the paper."""
+    frame, inner = found.piece, digit.piece
+    if frame.contains(inner) and frame.height > 1.5 * inner.height:
+        return True
+    larger = frame.width * frame.height > inner.width * inner.height
+    return found.confidence < SURE and larger and inner.share_in(frame) >= COVERED
 
 
 def _put_beside(fragments: Sequence[Found], lines: list[list[Found]]) -> None:

@@ -189,7 +189,7 @@ def _all_read(page: Page) -> list[Found]:
 def _is_outline(found: Found, others: Sequence[Found]) -> bool:
     """Whether what was found is a part of the paper's edge around the ink of a taller digit."""
     return any(
-        other.piece.height > found.piece.height and other.piece.meets(found.piece)
+        other.piece.height > found.piece.height and found.piece.share_in(other.piece) > 0
         for other in others
     )
 

@@ -39,6 +39,8 @@ CROSSED = 1.7
 """Where the ink along a rule is this many times as wide as the rule, something crosses it."""
 STRONGER = 1.4
 """Where it is this many times as strong as around, a stroke lies along it."""
+LEAST_SIDE = 64
+"""In a smaller picture, in pixels, a line from side to side is as short as a stroke."""
 MOST = 120
 """More pieces than this are a texture, and cost time."""
 
@@ -111,7 +113,7 @@ def _opened(inked: Pixels, size: tuple[int, int]) -> Pixels:
 def _rules(runs: Pixels, ink: Pixels, run: int, whole: float) -> list[Rule]:
     """Return the lines in a map of runs, 0 or 1, that lie from left to right."""
     side = runs.shape[1]
-    if cv2.countNonZero(runs) < PART * side:
+    if side < LEAST_SIDE or cv2.countNonZero(runs) < PART * side:
         return []
     joined = _closed(runs, run) | (_closed(runs, round(BRIDGED / 2 * side)) & (ink >= FAINT))
     _, labels, stats = components(joined)

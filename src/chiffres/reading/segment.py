@@ -50,11 +50,20 @@ class Piece:
         """Of the box."""
         return self.bottom - self.top
 
-    def meets(self, other: Piece) -> bool:
-        """Whether the boxes of both have a pixel in common."""
-        return max(self.left, other.left) < min(self.right, other.right) and max(
-            self.top, other.top
-        ) < min(self.bottom, other.bottom)
+    def contains(self, other: Piece) -> bool:
+        """Whether the box of the other is inside this one's, and touches no side of it."""
+        return (
+            self.left < other.left
+            and self.top < other.top
+            and self.right > other.right
+            and self.bottom > other.bottom
+        )
+
+    def share_in(self, other: Piece) -> float:
+        """Return which share of this one's box is in the other's, 0 to 1."""
+        across = min(self.right, other.right) - max(self.left, other.left)
+        down = min(self.bottom, other.bottom) - max(self.top, other.top)
+        return max(0, across) * max(0, down) / (self.width * self.height)
 
     def __or__(self, other: Piece) -> Piece:
         return Piece(

@@ -152,6 +152,12 @@ def faint(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return images * _draw(len(images), 0.25, 0.8, generator)
 
 
+def grainy(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Leave 20 to 100 % of each pixel's ink, at random: chalk, or a pencil on rough paper."""
+    left = torch.rand(images.shape, generator=generator)
+    return images * (1 - left * _draw(len(images), 0.2, 0.8, generator))
+
+
 def heavy(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Cut the grey levels at a threshold, softly: a photocopy, or a scan in black and white."""
     sharpness = _draw(len(images), 1.5, 8, generator)
@@ -233,6 +239,7 @@ EFFECTS: dict[str, Effect] = {
     "thinner": thinner,
     "outlined": outlined,
     "faint": faint,
+    "grainy": grainy,
     "heavy": heavy,
     "blurred": blurred,
     "lined": lined,
@@ -252,6 +259,7 @@ _READER_EFFECTS = {
     "thinner": 0.08,
     "outlined": 0.02,
     "faint": 0.06,
+    "grainy": 0.04,
     "heavy": 0.06,
     "blurred": 0.08,
     "lined": 0.08,
