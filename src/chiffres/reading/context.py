@@ -25,8 +25,10 @@ STICK_STRENGTH, STRENGTH = 0.5, 0.3
 STICK_PEN, PEN = 1.9, 3.5
 """The pen of a 1, or of another digit, whose loops may be filled, is at most this many times finer
 or broader than that of the others."""
-STICK_HEIGHT = (0.5, 2.0)
+STICK_HEIGHT = (0.5, 1.6)
 """How high a 1 is compared with the others."""
+DOUBTFUL_HEIGHT = (0.6, 1.5)
+"""Likewise, what may be a digit or not: an edge, a stain, or one that is badly written."""
 STICK_WIDTH = 0.35
 """A 1 that is wider, as a share of its height, is no mere bar: it has a flag or a base."""
 THICKEST_STICK = 0.3
@@ -55,8 +57,9 @@ BARS_CUT = 0.4
 """One that can be cut in 1s and nothing else counts so much: a V can, an N, an M."""
 AMONG_SURE = 0.5
 """In a line of which this share is sure, what is likely is read, too."""
-LONG_NUMBER, VERY_LONG_NUMBER = 3, 5
-"""A word of so many digits, all read, is a number even on a page, and in a line, of text."""
+LONG_NUMBER, SPACED_NUMBER, VERY_LONG_NUMBER = 3, 4, 5
+"""A word of so many digits, all read, is a number even on a page of text; so is a line of so many
+digits and nothing else; and so is a word of so many even in a line of text."""
 ALONE = 0.85
 """A number that has this share of its line's finds does not share it with text."""
 STICK_EVIDENCE = 0.4
@@ -138,11 +141,14 @@ def sole_digit(page: Page, likely: Accept) -> Found | None:
 
 
 def mark_read(lines: Sequence[Sequence[Found]], accept: Accept, likely: Accept) -> None:
-    """Mark what is read: what is sure, and in lines of which most is, what is likely."""
+    """Mark what is read: what is sure, and in lines of which most is, what is likely.
+
+    A straight bit has to be sure.
+    """
     for line in lines:
         sure = float(np.mean([*map(accept, line)])) >= AMONG_SURE
         for found in line:
-            found.read = accept(found) or (sure and likely(found))
+            found.read = accept(found) or (sure and found.digit != STICK and likely(found))
 
 
 def _touches_edge(shape: tuple[int, ...], found: Found) -> bool:
@@ -182,6 +188,9 @@ def _written(line: Sequence[Found], usual: Usual, accept: Accept) -> list[Found]
 
 def _is_written(found: Found, usual: Usual, accepted: bool, among_digits: bool) -> bool:
     height, pen = found.piece.height / usual.height, found.pen / usual.pen
+    low, high = DOUBTFUL_HEIGHT
+    if not accepted and not low <= height <= high:
+        return False
     if not accepted or found.digit != STICK:
         return (
             found.strength >= STRENGTH * usual.strength
@@ -247,8 +256,13 @@ def _numbers_among_text(
         height = float(np.median([found.piece.height for found in line]))
         alone = len(line) >= ALONE * whole[first[id(line[0])]]
         least = LONG_NUMBER if alone else VERY_LONG_NUMBER
-        words = [line] if alone and all(map(accept, line)) else _words(line, height)
-        words = [word for word in words if len(word) >= least and _is_long_number(word, accept)]
+        words = [
+            word
+            for word in _words(line, height)
+            if len(word) >= least and _is_long_number(word, accept)
+        ]
+        if alone and len(line) >= SPACED_NUMBER and _is_long_number(line, accept):
+            words = [list(line)]
         numbers.append([found for word in words for found in word])
     return [line for line in numbers if line]
 

@@ -44,6 +44,8 @@ DEVIATIONS = 5.0
 NOISY, LARGE = 5.0, 64
 """Where the noise of the paper is more grey levels than the first, a picture whose shorter side is
 more pixels than the second is smoothed: its strokes are wide enough."""
+SMOOTHER, SMOOTHEST = 300, 3.0
+"""Smoothed by more, its reach is the shorter side by the first, up to the second, in pixels."""
 WHOLE = 0.85
 """The share of a stroke that the fine estimate has to find for it to be trusted."""
 
@@ -72,6 +74,8 @@ class Ink(NamedTuple):
     compared with the ink around. ``contrast`` is, likewise, how many grey levels each pixel is from
     the paper, and ``noise`` the standard deviation of the paper's own levels. ``dark`` says whether
     the ink is darker than the paper, ``certain`` whether that is beyond doubt if digits are found.
+    ``finer`` is the same ink without its broad strokes, where there are any: those may as well be
+    shadows, or the light between them.
     """
 
     map: Pixels
@@ -79,6 +83,7 @@ class Ink(NamedTuple):
     noise: float
     dark: bool
     certain: bool
+    finer: Ink | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,20 @@ def find_ink(pixels: Pixels) -> Iterator[Ink]:
     shades = to_shades(pixels)
     dark, certain = polarity(_coarse(shades))
     for each in (dark, not dark):
-        yield Ink(*ink_map(shades if each else 255 - shades), each, certain)
+        turned = shades if each else 255 - shades
+        coarse = _coarse(turned)
+        fine, whole = _papers(coarse)
+        finer = Ink(*_ink_map(turned, coarse, fine), each, certain)
+        if whole is None:
+            yield finer
+        else:
+            yield Ink(*_ink_map(turned, coarse, whole), each, certain, finer)
+
+
+def smoothed(pixels: Pixels) -> Pixels:
+    """Return the picture without its grain, and without what is as fine."""
+    reach = min(SMOOTHEST, max(1.0, min(pixels.shape[:2]) / SMOOTHER))
+    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), reach), np.uint8)
 
 
 def to_shades(pixels: Pixels) -> Pixels:
@@ -203,10 +221,8 @@ def _closed(shades: Pixels, size: int) -> Pixels:
     return closed[size : size + height, size : size + width]
 
 
-def ink_map(shades: Pixels) -> tuple[Pixels, Pixels, float]:
+def _ink_map(shades: Pixels, coarse: _Coarse, paper: Pixels) -> tuple[Pixels, Pixels, float]:
     """Return map, contrast and noise of an ``Ink`` that is dark in ``shades``."""
-    coarse = _coarse(shades)
-    paper = _paper(coarse)
     least = np.asarray(OF_PEAK * _peaks(cv2.subtract(paper, coarse.shades), coarse), np.uint8)
     height, width = shades.shape
     paper, least = (
@@ -221,22 +237,27 @@ def ink_map(shades: Pixels) -> tuple[Pixels, Pixels, float]:
     return cv2.divide(distance, least, scale=CONTOUR), distance, noise
 
 
-def _paper(coarse: _Coarse) -> Pixels:
-    """Return the paper behind the writing, ``coarse.shades`` without its dark strokes.
+def _papers(coarse: _Coarse) -> tuple[Pixels, Pixels | None]:
+    """Return the paper behind fine strokes, and behind all, if there are others.
 
-    What strokes of each width are, is first looked at with the next wider kernel: where that finds
-    a stroke, dark and with sharp edges, of which the finer kernel has taken a part for paper, it
-    is right.
+    It is ``coarse.shades`` without its dark strokes. What strokes of each width are, is first
+    looked at with the next wider kernel: where that finds a stroke, dark and with sharp edges, of
+    which the finer kernel has taken a part for paper, it is right.
     """
     smooth = cv2.GaussianBlur(coarse.shades, (3, 3), 0)
     edges = _morphology(coarse.shades, cv2.MORPH_GRADIENT, coarse.fine)
-    paper = _closed(smooth, coarse.fine)
+    fine = paper = _closed(smooth, coarse.fine)
     finer = coarse.fine
     for size in (2 * coarse.fine + 1, coarse.broad):
         wider = _closed(smooth, size)
         missed = _missed(cv2.subtract(paper, smooth), cv2.subtract(wider, smooth), edges, finer)
-        paper = np.where(missed > 0, wider, paper)
+        if missed.any():
+            paper = np.where(missed > 0, wider, paper)
         finer = size
+    return _blurred(fine), None if paper is fine else _blurred(paper)
+
+
+def _blurred(paper: Pixels) -> Pixels:
     return np.asarray(cv2.blur(paper, (3, 3)), np.uint8)
 
 

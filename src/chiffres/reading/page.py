@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -53,12 +54,21 @@ class Page:
         clean: the same without the lines of the paper.
         lines: from top to bottom, the digits from left to right, unsure ones among them.
         found: all that was found, whether it is still in a line or was seen to be no writing.
+        sole: the one likely digit on a page without any that is sure.
     """
 
     ink: Ink
     clean: Pixels
     lines: list[list[Found]]
     found: list[Found]
+    sole: Found | None = None
+
+    def with_sole(self) -> Page:
+        """Return the page with its sole digit, if there is one, read in a line of its own."""
+        if self.sole is None:
+            return self
+        sole = dataclasses.replace(self.sole, read=True)
+        return dataclasses.replace(self, lines=[[sole]], sole=None)
 
 
 def read_page(ink: Ink, classify: Classify, touching: bool = True) -> Page:

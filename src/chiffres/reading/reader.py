@@ -12,12 +12,12 @@ import numpy.typing as npt
 from chiffres.data.dataset import SIDE
 from chiffres.errors import UsageError
 from chiffres.reading.context import digits_only, mark_read, sole_digit
-from chiffres.reading.ink import Floats, Ink, find_ink, frame_is_light, to_shades
+from chiffres.reading.ink import NOISY, Floats, Ink, find_ink, frame_is_light, smoothed, to_shades
 from chiffres.reading.lattice import Found
 from chiffres.reading.network import Network, model_bytes
 from chiffres.reading.normalize import NEARLY_PAPER, bounds, is_normalized
 from chiffres.reading.page import STICK, Page, read_page
-from chiffres.reading.picture import AnyPicture, Picture, load
+from chiffres.reading.picture import AnyPicture, Picture, Pixels, load
 from chiffres.reading.result import ReadDigit, Reading
 from chiffres.reading.segment import Piece
 
@@ -26,6 +26,8 @@ LIKELY = 0.5
 SURELY_MORE = 1
 """In the polarity that was thought the wrong one, if it is not, there are more digits by more than
 this: between strokes and within loops one may be found."""
+BROADEST = 0.3
+"""The pen of a digit is at most this share of its height."""
 LEAST_LIKELY = 0.001
 """Less likely alternatives are not listed."""
 
@@ -85,26 +87,35 @@ class Reader:
         as_it_is = self._normalized(picture)
         if as_it_is:
             return as_it_is
+        page = self._found(picture.pixels)
+        if page.ink.noise <= NOISY or _beyond_bars(page):
+            return page
+        return _better(self._found(smoothed(picture.pixels)), page)
+
+    def _found(self, pixels: Pixels) -> Page:
         pages: list[Page] = []
-        soles: list[Found | None] = []
-        for ink in find_ink(picture.pixels):
-            unlikely = bool(pages) and pages[0].ink.certain
-            page = read_page(ink, self._network, touching=not unlikely)
-            kept = digits_only(page, self._is_sure)
-            mark_read(kept, self._is_sure, self._is_likely)
-            soles.append(None if kept else sole_digit(page, self._is_likely))
-            pages.append(dataclasses.replace(page, lines=kept))
-            # bars alone are found in the wrong polarity, too
-            beyond_bars = [each for line in kept for each in line if each.digit != STICK]
-            if ink.certain and (beyond_bars or soles[0]):
+        for ink in find_ink(pixels):
+            pages.append(self._page_of(ink, touching=not (pages and ink.certain)))
+            if ink.certain and any(_beyond_bars(page) or page.sole for page in pages[:1]):
                 break
         likelier, *other = pages
         if other and self._is_better(other[0], likelier):
             return other[0]
-        if soles[0] is None or likelier.lines:
-            return likelier
-        soles[0].read = True
-        return dataclasses.replace(likelier, lines=[[soles[0]]])
+        return likelier.with_sole()
+
+    def _page_of(self, ink: Ink, touching: bool) -> Page:
+        """Return the page of an ink, or of its finer strokes where more is read in them."""
+        page = self._judged(ink, touching)
+        if ink.finer is None:
+            return page
+        return _better(self._judged(ink.finer, touching), page)
+
+    def _judged(self, ink: Ink, touching: bool) -> Page:
+        page = read_page(ink, self._network, touching)
+        kept = digits_only(page, self._is_sure)
+        mark_read(kept, self._is_sure, self._is_likely)
+        sole = None if kept else sole_digit(page, self._is_likely)
+        return dataclasses.replace(page, lines=kept, sole=sole)
 
     def _normalized(self, picture: Picture) -> Page | None:
         """Return the page of a picture that is in MNIST's format already."""
@@ -131,7 +142,8 @@ class Reader:
     def _is_better(self, page: Page, likelier: Page) -> bool:
         """Whether the ink of the less likely polarity is to be read."""
         beside = _all_read(likelier)
-        read = [each for each in _all_read(page) if not _is_outline(each, beside)]
+        digits = [e for e in likelier.found if e.confidence >= LIKELY and _is_plausible(e)]
+        read = [each for each in _all_read(page) if not _is_outline(each, digits)]
         if likelier.ink.certain:
             more, most = (sum(each.digit != STICK for each in some) for some in (read, beside))
             return more > most + SURELY_MORE
@@ -184,6 +196,28 @@ class Reader:
 
 def _all_read(page: Page) -> list[Found]:
     return [each for line in page.lines for each in line if each.read]
+
+
+def _beyond_bars(page: Page) -> bool:
+    """Whether there is more than bars, which alone are found in the wrong polarity, too."""
+    return any(each.digit != STICK for line in page.lines for each in line)
+
+
+def _better(other: Page, page: Page) -> Page:
+    """Return ``other``, seen otherwise, if more is read there, and that is not mostly bars."""
+    read, before = (_plausibly_read(each.with_sole()) for each in (other, page))
+    bars = sum(each.digit == STICK for each in read)
+    return other if 2 * bars <= len(read) and _ink_read(read) > _ink_read(before) else page
+
+
+def _plausibly_read(page: Page) -> list[Found]:
+    """Return what was read on a page, what is likely to be a shadow left out."""
+    return [each for each in _all_read(page) if _is_plausible(each)]
+
+
+def _is_plausible(found: Found) -> bool:
+    """Whether a find is a whole piece, and no broader than what a pen draws."""
+    return not found.cut_from and found.pen <= BROADEST * found.piece.height
 
 
 def _is_outline(found: Found, others: Sequence[Found]) -> bool:
