@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chiffres.cluster import ATTEMPTS, connected, enter, reason
-from chiffres.training.trials import Outcome, Trial, perform
+import joblib
+
+from chiffres.cluster import ATTEMPTS, connected, enter, is_ray, reason
+from chiffres.training.trials import Engine, Outcome, Processes, Trial, perform
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,19 @@ class Cluster:
                 except ray.exceptions.RayError as problem:
                     error = f"failed {ATTEMPTS} times, at last by {reason(problem)}"
                 yield Outcome(trial, error or _missing(trial))
+
+
+def engine_on(on: str, jobs: int | None = None) -> Engine:
+    """Return where trials are run: ``local`` for processes of this machine, or Ray.
+
+    Args:
+        on: ``local``, ``ray`` or ``ray://HOST:PORT``.
+        jobs: how many trials at a time; by default one per core.
+
+    Raises:
+        UsageError: ``on`` is none of them.
+    """
+    return Cluster(on, jobs) if is_ray(on) else Processes(jobs or joblib.cpu_count())
 
 
 def perform_there(trial: Trial, log: Sequence[str], folder: str) -> str:

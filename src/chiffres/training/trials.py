@@ -15,7 +15,9 @@ from typing import Protocol
 import joblib
 from filelock import FileLock
 
-from chiffres.errors import ChiffresError
+from chiffres.data import load_dataset
+from chiffres.data.dataset import fold
+from chiffres.errors import ChiffresError, TrainingError
 from chiffres.models.backend import keras
 from chiffres.processes import end_with
 from chiffres.training.recipe import Recipe
@@ -30,10 +32,12 @@ class Trial:
     Attributes:
         recipe: what to train; its ``data`` is the name of the very dataset, not ``auto``.
         folder: where the run is, or will be.
+        fold: in a cross-validation, which fold is left out, of how many; see ``fold`` of datasets.
     """
 
     recipe: Recipe
     folder: Path
+    fold: tuple[int, int] | None = None
 
     @property
     def run(self) -> Run:
@@ -101,8 +105,28 @@ def perform(trial: Trial, log: Sequence[str] = (), parent: int | None = None) ->
     with FileLock(trial.folder.with_name(f".{trial.folder.name}.lock")):
         keras.utils.clear_session()  # so that each model's layers are numbered from the start
         try:
-            resume = trial.run.exists
-            train(trial.recipe, trial.folder, resume=resume, log=log, show_progress=False)
+            train(
+                trial.recipe,
+                trial.folder,
+                dataset=fold(load_dataset(trial.recipe.data), *trial.fold) if trial.fold else None,
+                resume=trial.run.exists,
+                log=log,
+                show_progress=False,
+            )
         except ChiffresError as error:
             return Outcome(trial, str(error))
     return Outcome(trial)
+
+
+def perform_all(engine: Engine, trials: Sequence[Trial], log: Sequence[str] = ()) -> None:
+    """Have an engine finish all trials.
+
+    Raises:
+        TrainingError: some were not finished.
+    """
+    failed = [outcome for outcome in engine(trials, log) if outcome.error]
+    if failed:
+        raise TrainingError(
+            f"{len(failed)} of {len(trials)} trainings failed; the first, "
+            f"{failed[0].trial.folder}: {failed[0].error}"
+        )
