@@ -15,6 +15,7 @@ from chiffres.cli.app import (
     LabModels,
     Language,
     Log,
+    On,
     RecipeData,
     Robustness,
     Seed,
@@ -26,6 +27,7 @@ from chiffres.cli.app import (
     file_name,
 )
 from chiffres.cli.comparing import print_comparison
+from chiffres.cluster import LOCAL, is_ray
 
 
 @app.command(epilog="Example: chiffres lab --data mnist --models conv,conv-pool --seeds 5")
@@ -40,6 +42,7 @@ def lab(
     ] = 0,
     robustness: Robustness = False,
     settings: Settings = [],  # noqa: B006 — typer copies it
+    on: On = LOCAL,
     log: Log = "",
     language: Language = "",
     out: Annotated[
@@ -53,8 +56,10 @@ def lab(
     from chiffres.data import load_dataset
     from chiffres.lab.experiment import REPORT, run_lab
     from chiffres.report.words import Words, user_language
+    from chiffres.training.cluster import Cluster
 
     words = Words(language or user_language())
+    engine = Cluster(on) if is_ray(on) else None
     dataset = load_dataset(data)
     out = out or Path("runs") / f"lab-{file_name(dataset.name)}"
     comparison = run_lab(
@@ -67,6 +72,7 @@ def lab(
         folds=folds,
         robustness=robustness,
         log=as_names(log),
+        engine=engine,
     )
     print_comparison(comparison, words)
     typer.echo(f"\n{words.plain('console_report')}: {out / REPORT}")

@@ -52,10 +52,9 @@ class Piece:
 
     def meets(self, other: Piece) -> bool:
         """Whether the boxes of both have a pixel in common."""
-        return (
-            max(self.left, other.left) < min(self.right, other.right)
-            and max(self.top, other.top) < min(self.bottom, other.bottom)
-        )
+        return max(self.left, other.left) < min(self.right, other.right) and max(
+            self.top, other.top
+        ) < min(self.bottom, other.bottom)
 
     def __or__(self, other: Piece) -> Piece:
         return Piece(
