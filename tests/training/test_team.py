@@ -14,10 +14,9 @@ pytest.importorskip("torch", reason="Torch is not installed")
 
 import torch
 
-from chiffres.data import Dataset, Digits
+from chiffres.data import Digits
 from chiffres.models import build_model, in_input_shape
 from chiffres.models.backend import BACKEND, keras
-from chiffres.native import kernels
 from chiffres.native.step import Step
 from chiffres.native.team import Team
 

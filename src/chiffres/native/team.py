@@ -8,10 +8,16 @@ the whole batch.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed
+
+PATIENCE = timedelta(minutes=10)
+"""After so long without an answer a worker is taken for lost."""
 
 
 class WorkerLost(Exception):  # noqa: N818 - no error of the training: it goes on with a new team
@@ -21,7 +27,7 @@ class WorkerLost(Exception):  # noqa: N818 - no error of the training: it goes o
 class Team:
     """The workers; by default a single one.
 
-    More than one are the processes of Torch's default group, which is theirs to open.
+    More than one are the processes of Torch's default group; see ``joined``.
 
     Args:
         rank: which of them this one is, from 0.
@@ -81,11 +87,16 @@ class Team:
             WorkerLost: there is no answer from another one.
         """
         if self.divides:
-            try:
+            with _listening():
                 torch.distributed.all_reduce(values)
-            except RuntimeError as error:
-                raise WorkerLost(str(error)) from error
         return values
+
+    def agree(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Give all workers the first one's values, in place; raise as ``sum``."""
+        if self.size > 1:
+            with torch.no_grad(), _listening():
+                for each in tensors:
+                    torch.distributed.broadcast(each.detach(), 0)
 
     def sum_all(self, tensors: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
         """Return the sums of several tensors of one dtype, in one message."""
@@ -94,6 +105,36 @@ class Team:
         flat = self.sum(torch.cat([each.reshape(-1) for each in tensors]))
         parts = flat.split([each.numel() for each in tensors])
         return [part.view(each.shape) for part, each in zip(parts, tensors, strict=True)]
+
+
+@contextmanager
+def joined(rank: int, size: int, store: Any) -> Iterator[Team]:
+    """Be a worker within the block, once all others are there too.
+
+    Args:
+        rank: which one, from 0.
+        size: how many they are.
+        store: Torch's, where they find each other.
+
+    Raises:
+        WorkerLost: another one does not come.
+    """
+    with _listening():
+        torch.distributed.init_process_group(
+            "gloo", store=store, rank=rank, world_size=size, timeout=PATIENCE
+        )
+    try:
+        yield Team(rank, size)
+    finally:
+        torch.distributed.destroy_process_group()  # so that the others need not wait for this one
+
+
+@contextmanager
+def _listening() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise WorkerLost(str(error).partition("\n")[0]) from error
 
 
 def _bounds(n: int, size: int) -> list[int]:

@@ -14,7 +14,8 @@ from typing import Any
 from chiffres.errors import MissingExtraError, UsageError
 from chiffres.storage import replacing
 
-FILES = ("recipe.toml", "environment.json", "history.csv", "metrics.json", "model.keras")
+FILES = ("model.keras", "history.csv", "metrics.json", "environment.json", "recipe.toml")
+"""A run's, the last of which says that there is one."""
 
 
 class Mirror:
@@ -52,6 +53,12 @@ class Mirror:
         self.files.makedirs(self.path, exist_ok=True)
         self.files.put_file(str(path), temporary)
         self.files.mv(temporary, self._at(path.name))
+
+    def put_all(self, folder: Path) -> None:
+        """Put all of the run's files there that ``folder`` has."""
+        for name in FILES:
+            if (folder / name).is_file():
+                self.put(folder / name)
 
     def fetch(self, folder: Path) -> None:
         """Bring all of the run's files into ``folder``, in place of those that are there."""

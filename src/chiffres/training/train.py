@@ -96,8 +96,8 @@ def prepare(
     run = Run(Path(out), Mirror(storage) if storage else None)
     check_trackers(log)
     stored = bool(run.mirror and run.mirror.holds_a_run)
-    if resume and run.mirror and stored:
-        run.mirror.fetch(run.folder)
+    if resume and run.mirror:
+        (run.mirror.fetch if stored else run.mirror.put_all)(run.folder)
     if resume:
         _check_same(run, recipe, dataset)
         remove_unfinished(run.folder)
@@ -153,6 +153,7 @@ def _fit(
         digits = with_negatives(dataset.train, recipe.negatives, recipe.seed)
     steps = math.ceil(len(digits) / recipe.batch_size)
     model = _resumed(run) or _compiled(recipe, steps)
+    team.agree(each.value for each in model.weights)
     loss, change = _lesson(recipe, team)
     train_on_logits(model, loss)
     accelerate(model, loss, bfloat16=recipe.precision == "bfloat16", team=team)
