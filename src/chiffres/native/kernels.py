@@ -30,20 +30,15 @@ DROPOUT_STEPS = 2**16
 _POINTER, _INTEGER = ctypes.c_void_p, ctypes.c_int64
 _SHAPE = [*[_INTEGER] * 5, ctypes.c_int]
 _DROP = [ctypes.c_uint32, ctypes.c_float, ctypes.c_uint32, ctypes.c_uint32]
+_DENSE = [*[_INTEGER] * 7, *_DROP, *[_INTEGER] * 2, ctypes.c_int]
 _ARGUMENTS: dict[str, list[Any]] = {
     "conv_relu": [*[_POINTER] * 4, *_SHAPE],
     "conv_relu_pool": [*[_POINTER] * 5, *_SHAPE],
     "conv_relu_gradients": [*[_POINTER] * 4, *_SHAPE],
     "conv_relu_pool_gradients": [*[_POINTER] * 4, *_SHAPE],
     "find_active": [*[_POINTER] * 3, *_SHAPE],
-    "conv_dense": [*[_POINTER] * 7, *[_INTEGER] * 7, *_DROP, *[_INTEGER] * 2, ctypes.c_int],
-    "conv_dense_gradients": [
-        *[_POINTER] * 10,
-        *[_INTEGER] * 7,
-        *_DROP,
-        *[_INTEGER] * 2,
-        ctypes.c_int,
-    ],
+    "conv_dense": [*[_POINTER] * 7, *_DENSE],
+    "conv_dense_gradients": [*[_POINTER] * 10, *_DENSE],
     "dropout": [*[_POINTER] * 2, _INTEGER, *_DROP, _INTEGER, ctypes.c_int],
     "multiply_zeros": [*[_POINTER] * 3, *[_INTEGER] * 5, ctypes.c_int],
     "dense_loss": [*[_POINTER] * 2, *[_INTEGER] * 3, *[_POINTER] * 10, ctypes.c_int],

@@ -103,7 +103,7 @@ class Team:
         if not self.divides:
             return tensors
         flat = self.sum(torch.cat([each.reshape(-1) for each in tensors]))
-        parts = flat.split([each.numel() for each in tensors])
+        parts = torch.split(flat, [each.numel() for each in tensors])
         return [part.view(each.shape) for part, each in zip(parts, tensors, strict=True)]
 
 

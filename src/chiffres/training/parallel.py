@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 import joblib
 import torch
-import torch.distributed
+from torch.distributed import FileStore  # type: ignore[attr-defined]
 
 from chiffres.cluster import LOCAL, is_ray
 from chiffres.data import Dataset, load_dataset
@@ -157,7 +157,7 @@ def until_finished(run: Run, train_once: Callable[[], None]) -> None:
     done, lost = -1, 0
     while not run.finished:
         try:
-            return train_once()
+            train_once()
         except WorkerLost as error:
             epochs = run.metrics().get("epochs", 0)
             done, lost = epochs, lost + 1 if epochs == done else 1
@@ -167,6 +167,8 @@ def until_finished(run: Run, train_once: Callable[[], None]) -> None:
                     f"{error}; find out why, then go on with --resume"
                 ) from error
             logger.warning("a worker was lost (%s); going on after epoch %d", error, epochs)
+        else:
+            return
 
 
 def perform_as(job: Job, rank: int, size: int, store: Any, folder: Path) -> Failure | None:
@@ -230,7 +232,7 @@ def _failures(processes: Sequence[Any], answers: Sequence[Any]) -> list[Failure]
         ended = connection.wait(list(waiting), GRACE if failures else None)
         if not ended:
             break
-        for rank in [waiting.pop(sentinel) for sentinel in ended]:  # type: ignore[call-overload]
+        for rank in [waiting.pop(sentinel) for sentinel in ended]:
             processes[rank].join()
             code = processes[rank].exitcode
             if answers[rank].poll():
@@ -247,7 +249,7 @@ def _work_here(job: Job, rank: int, workers: int, scratch: Path, answer: Any, pa
     if sys.platform in LOOPBACK:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", LOOPBACK[sys.platform])
     folder = scratch / str(rank) if rank else job.out
-    store = torch.distributed.FileStore(str(scratch / "store"), workers)
+    store = FileStore(str(scratch / "store"), workers)
     failure = perform_as(job, rank, workers, store, folder)
     if failure:
         answer.send(failure)

@@ -113,11 +113,11 @@ class _Worker:
     def work(self, job: Job, rank: int, size: int, place: tuple[str, int]) -> Failure | None:
         """Train; return why that failed, if it did."""
         import torch
-        import torch.distributed
+        from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
         torch.set_num_threads(1)
         try:
-            store = torch.distributed.TCPStore(*place, size, rank == 0, PATIENCE)
+            store = TCPStore(*place, size, rank == 0, PATIENCE)
         except RuntimeError as error:
             return WorkerLost, str(error)
         with tempfile.TemporaryDirectory() as folder:

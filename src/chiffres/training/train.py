@@ -89,8 +89,12 @@ def prepare(
     """Begin a run, or fetch the one that is to be resumed; see ``train``.
 
     Args:
-        recipe: its ``data`` is the name of ``dataset``, not ``auto``.
-        out: as for ``train``, and likewise the others.
+        recipe: what to train; its ``data`` is the name of ``dataset``, not ``auto``.
+        out: the run's folder.
+        dataset: what to train on.
+        resume: whether to go on with a run.
+        log: where else the run is to be shown.
+        storage: the URL of where the run's files are put too.
         workers: how many processes are going to train it together.
     """
     run = Run(Path(out), Mirror(storage) if storage else None)
