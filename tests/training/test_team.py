@@ -13,10 +13,16 @@ import pytest
 pytest.importorskip("torch", reason="Torch is not installed")
 
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from chiffres.data import Digits
+from chiffres.data import Dataset, Digits
+from chiffres.errors import UsageError
 from chiffres.models import build_model, in_input_shape
 from chiffres.models.backend import BACKEND, keras
+from chiffres.native import accelerate, kernels
+from chiffres.native.joint import normalize_together
+from chiffres.native.layers import lower
 from chiffres.native.step import Step
 from chiffres.native.team import Team
 
@@ -66,6 +72,11 @@ def step_of(name: str, rate: float, team: Team, wide: bool = False) -> Step:
     return step
 
 
+def without_dropout(model: keras.Sequential) -> list[Any]:
+    """Return the layers that are to be lowered; Keras's dropout is not for several threads."""
+    return [layer for layer in model.layers if type(layer) is not keras.layers.Dropout]
+
+
 def learn(step: Step, digits: Digits) -> dict[str, float]:
     """Train for 20 steps of 31 digits, but for the last one, of a single digit."""
     images = torch.tensor(in_input_shape(digits.images, step.model))
@@ -84,3 +95,90 @@ def learn_together(steps: Sequence[Step], digits: Digits) -> list[dict[str, floa
 def largest_difference(one: Step, other: Step) -> float:
     pairs = zip(one.model.variables, other.model.variables, strict=True)
     return max(float((mine.value - theirs.value).detach().abs().max()) for mine, theirs in pairs)
+
+
+def assert_as_one(name: str, rate: float, size: int, digits: Digits, wide: bool = False) -> None:
+    alone = step_of(name, rate, Team(), wide)
+    wanted = learn(alone, digits)
+    threads = Threads(size)
+    steps = [step_of(name, rate, threads.team(rank), wide) for rank in range(size)]
+    for measured in learn_together(steps, digits):
+        assert measured == pytest.approx(wanted, rel=1e-5)
+    for step in steps:
+        assert largest_difference(step, alone) < 1e-5
+        assert largest_difference(step, steps[0]) == 0
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("name", ["dense", "conv", "conv-pool", "conv-dropout"])
+def test_after_20_steps_the_weights_are_those_of_one_worker(
+    name: str, size: int, small: Dataset
+) -> None:
+    assert_as_one(name, 1e-4, size, small.train)
+
+
+# In float32 no two orders of the same sums end within 1e-5 here: the normalized weights have no
+# size of their own, and Adam's steps are as large as these recipes' rates however small a gradient.
+@pytest.mark.parametrize(("name", "rate"), [("swift", 2e-2), ("reader", 3e-3)])
+def test_a_batch_is_normalized_as_a_whole(
+    name: str, rate: float, small: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, "LIBRARY", None)  # they compute in float32
+    monkeypatch.setattr("chiffres.native.layers.flatten", without_dropout)
+    assert_as_one(name, rate, 2, small.train, wide=True)
+
+
+@pytest.mark.parametrize("turned_off", [False, True])
+def test_each_worker_drops_what_one_would_drop_in_its_rows(
+    turned_off: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if turned_off:
+        monkeypatch.setattr(kernels, "LIBRARY", None)
+    values, parts = torch.rand((11, 7)) + 1, []
+    for team in (Team(), Team(0, 2), Team(1, 2)):
+        model = keras.Sequential([keras.Input((7,)), keras.layers.Dropout(0.4, seed=3)])
+        (dropout,) = lower(model, True, team)
+        parts.append([dropout(values[team.take(11)]) for _ in range(2)])
+    for whole, *rows in zip(*parts, strict=True):
+        torch.testing.assert_close(torch.cat(rows), whole)
+
+
+def test_the_whole_batch_is_measured_far_from_zero_too() -> None:
+    """Values of 1,000 ± 0.1, of which a sum of squares in float32 says nothing."""
+    values = 1000 + torch.randn((12, 3, 5, 5), generator=torch.Generator().manual_seed(1)) / 10
+    threads = Threads(2)
+
+    def normalized(rank: int) -> tuple[torch.Tensor, ...]:
+        team = threads.team(rank)
+        return normalize_together(values[team.take(12)], None, None, 1e-3, team)
+
+    with ThreadPoolExecutor(2) as pool:
+        (first, mean, variance), (second, *_) = pool.map(normalized, range(2))
+    wanted = torch.nn.functional.batch_norm(values.double(), None, None, training=True, eps=1e-3)
+    torch.testing.assert_close(mean.double(), values.double().mean((0, 2, 3)))
+    spread = values.double().var((0, 2, 3), correction=0)
+    torch.testing.assert_close(variance.double(), spread, rtol=1e-2, atol=0)
+    torch.testing.assert_close(torch.cat([first, second]).double(), wanted, rtol=1e-2, atol=1e-2)
+
+
+@given(n=st.integers(1, 300), size=st.integers(1, 9))
+def test_the_workers_have_each_row_once_and_as_many_but_for_one(n: int, size: int) -> None:
+    teams = [Team(rank, size) for rank in range(size)]
+    slices = [team.take(n) for team in teams]
+    if n < size:  # all of them have all of it
+        assert slices == [slice(0, n)] * size
+        assert not any(team.divides for team in teams)
+        return
+    assert [row for rows in slices for row in range(n)[rows]] == list(range(n))
+    lengths = {rows.stop - rows.start for rows in slices}
+    assert max(lengths) - min(lengths) <= 1
+    assert sum(team.share for team in teams) == pytest.approx(1)
+
+
+def test_what_plain_keras_trains_is_refused(small: Dataset) -> None:
+    model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten()])
+    model.add(keras.layers.Dense(10, activation="softmax", kernel_regularizer="l2"))
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    accelerate(model, team=Team(0, 2))
+    with pytest.raises(UsageError, match=r"plain Keras: .* has a regularizer; train it with one"):
+        model.fit(small.train.images, small.train.labels, verbose=0)

@@ -46,6 +46,11 @@ def train_on_ray(job: Job, workers: int, on: str) -> None:
                 Mirror(job.storage).fetch(job.out)
 
     with connected(on):
+        import ray
+
+        cores = int(ray.cluster_resources().get("CPU", 0))
+        if cores < workers:
+            raise UsageError(f"workers = {workers}: the cluster has {cores} cores; each needs one")
         until_finished(Run(job.out), train_once)
 
 
@@ -54,13 +59,10 @@ def _train_there(job: Job, workers: int) -> None:
     from ray.util import placement_group, remove_placement_group
     from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-    cores = int(ray.cluster_resources().get("CPU", 0))
-    if cores < workers:
-        raise UsageError(f"workers = {workers}: the cluster has {cores} cores, and each needs one")
     group = placement_group([{"CPU": 1}] * workers)
     try:
         if not group.wait(PATIENCE.total_seconds()):
-            raise JobError(f"no {workers} cores of the cluster's {cores} are free; try again later")
+            raise JobError(f"no {workers} cores of the cluster are free; go on with --resume later")
         hired = ray.remote(num_cpus=1)(_Worker).options(
             scheduling_strategy=PlacementGroupSchedulingStrategy(group)
         )
