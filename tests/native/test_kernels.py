@@ -372,11 +372,11 @@ def test_some_images_are_as_they_are_in_the_whole_batch(native: ctypes.CDLL, fil
 
 def test_the_losses_of_some_rows_add_up_to_that_of_the_whole_batch(native: ctypes.CDLL) -> None:
     drop = kernels.Drop(0.4, 5, 1)
-    x, labels, *parameters, drops = dense_layers([20, 33, 17, 10], 30, 1.0, drop)
-    wanted = found_by_head(x, labels, *parameters, drops, False)
+    x, labels, weights, biases, drops = dense_layers([20, 33, 17, 10], 30, 1.0, drop)
+    wanted = found_by_head(x, labels, weights, biases, drops, False)
     parts = []
     for first, end in [(0, 11), (11, 30)]:
-        run = kernels.DenseLoss(*[[torch.tensor(each) for each in part] for part in parameters])
+        run = kernels.DenseLoss(*[[torch.tensor(w) for w in all_] for all_ in (weights, biases)])
         own = [each._replace(first=first, whole=30) for each in drops]
         rows = torch.tensor(x[first:end]), torch.tensor(labels[first:end])
         loss, _, logits = run(*rows, own, False, 30)

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
@@ -56,6 +57,7 @@ class Job:
         recipe: what to train; its ``data`` is the name of ``dataset``.
         dataset: what to train on.
         out: the run's folder, absolute; the run has been begun.
+        workers: how many.
         storage: the URL of where the run's files are put too, or nothing.
         show_progress: whether the first worker is to say how the training goes.
     """
@@ -63,6 +65,7 @@ class Job:
     recipe: Recipe
     dataset: Dataset
     out: Path
+    workers: int
     storage: str = ""
     show_progress: bool = True
 
@@ -136,16 +139,18 @@ def train_in_parallel(
     dataset = dataset or load_dataset(recipe.data)
     recipe = recipe.model_copy(update={"data": dataset.name})
     how: dict[str, Any] = {"resume": resume, "log": log, "storage": storage, "workers": workers}
-    run = prepare(recipe, out, dataset, **how)
-    job = Job(recipe, dataset, run.folder.absolute(), storage, show_progress)
-    if not run.finished and elsewhere:
-        from chiffres.training.parallel_on_ray import train_on_ray
-
-        train_on_ray(job, workers, on)
-    elif not run.finished:
-        until_finished(run, lambda: _train_here(job, workers))
+    with _on_ray(on, workers) if elsewhere else nullcontext(_train_here) as train_once:
+        run = prepare(recipe, out, dataset, **how)
+        job = Job(recipe, dataset, run.folder.absolute(), workers, storage, show_progress)
+        until_finished(run, lambda: train_once(job))
     Tracking(run, log).close()
     return run
+
+
+def _on_ray(on: str, workers: int) -> AbstractContextManager[Callable[[Job], None]]:
+    from chiffres.training.parallel_on_ray import on_ray
+
+    return on_ray(on, workers)
 
 
 def until_finished(run: Run, train_once: Callable[[], None]) -> None:
@@ -171,18 +176,17 @@ def until_finished(run: Run, train_once: Callable[[], None]) -> None:
             return
 
 
-def perform_as(job: Job, rank: int, size: int, store: Any, folder: Path) -> Failure | None:
+def perform_as(job: Job, rank: int, store: Any, folder: Path) -> Failure | None:
     """Be one of a job's workers; return why that failed, if it did.
 
     Args:
         job: what to train.
         rank: which worker, from 0.
-        size: how many they are.
         store: Torch's, where they find each other.
         folder: where this one's run is.
     """
     try:
-        with joined(rank, size, store) as team:
+        with joined(rank, job.workers, store) as team:
             job.perform(team, folder)
     except WorkerLost as error:
         return WorkerLost, str(error)
@@ -200,15 +204,13 @@ def raise_worst(failures: Sequence[Failure]) -> NoReturn:
     raise kind(message)
 
 
-def _train_here(job: Job, workers: int) -> None:
+def _train_here(job: Job) -> None:
     """Train by processes of this machine, which end with this one."""
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as scratch:
-        pipes = [context.Pipe(duplex=False) for _ in range(workers)]
+        pipes = [context.Pipe(duplex=False) for _ in range(job.workers)]
         processes = [
-            context.Process(
-                target=_work_here, args=(job, rank, workers, Path(scratch), answer, os.getpid())
-            )
+            context.Process(target=_work_here, args=(job, rank, Path(scratch), answer, os.getpid()))
             for rank, (_, answer) in enumerate(pipes)
         ]
         try:
@@ -242,15 +244,15 @@ def _failures(processes: Sequence[Any], answers: Sequence[Any]) -> list[Failure]
     return failures
 
 
-def _work_here(job: Job, rank: int, workers: int, scratch: Path, answer: Any, parent: int) -> None:
+def _work_here(job: Job, rank: int, scratch: Path, answer: Any, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
     end_with(parent)
-    torch.set_num_threads(max(1, joblib.cpu_count() // workers))
+    torch.set_num_threads(max(1, joblib.cpu_count() // job.workers))
     if sys.platform in LOOPBACK:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", LOOPBACK[sys.platform])
     folder = scratch / str(rank) if rank else job.out
-    store = FileStore(str(scratch / "store"), workers)
-    failure = perform_as(job, rank, workers, store, folder)
+    store = FileStore(str(scratch / "store"), job.workers)
+    failure = perform_as(job, rank, store, folder)
     if failure:
         answer.send(failure)
         sys.exit(1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import socket
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,56 +20,55 @@ from chiffres.training.parallel import (
     Job,
     perform_as,
     raise_worst,
-    until_finished,
 )
-from chiffres.training.run import Run
 
 
-def train_on_ray(job: Job, workers: int, on: str) -> None:
-    """Let workers on any nodes train, and bring the run's files into ``job.out``.
+@contextmanager
+def on_ray(on: str, workers: int) -> Iterator[Callable[[Job], None]]:
+    """Yield what trains once, by workers on any nodes, and brings the run's files to ``job.out``.
+
+    The nodes share the job's storage or, where it names none, its folder.
 
     Args:
-        job: what to train; the nodes share its storage or, where it names none, its folder.
-        workers: how many.
         on: where Ray is; see ``chiffres.cluster.connected``.
+        workers: how many.
 
     Raises:
         UsageError: the cluster has fewer cores than workers.
-        TrainingError: workers were lost again and again.
-        JobError: a worker failed, or Ray cannot be reached, or its cores stay taken.
+        JobError: Ray cannot be reached.
     """
-    stored = dataclasses.replace(job, storage=job.url)
-
-    def train_once() -> None:
-        try:
-            _train_there(stored, workers)
-        finally:
-            if job.storage:
-                Mirror(job.storage).fetch(job.out)
-
     with connected(on):
         import ray
 
         cores = int(ray.cluster_resources().get("CPU", 0))
         if cores < workers:
             raise UsageError(f"workers = {workers}: the cluster has {cores} cores; each needs one")
-        until_finished(Run(job.out), train_once)
+        yield _train_once
 
 
-def _train_there(job: Job, workers: int) -> None:
+def _train_once(job: Job) -> None:
+    try:
+        _train(dataclasses.replace(job, storage=job.url))
+    finally:
+        if job.storage:
+            Mirror(job.storage).fetch(job.out)
+
+
+def _train(job: Job) -> None:
     import ray
     from ray.util import placement_group, remove_placement_group
     from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-    group = placement_group([{"CPU": 1}] * workers)
+    group = placement_group([{"CPU": 1}] * job.workers)
     try:
         if not group.wait(PATIENCE.total_seconds()):
-            raise JobError(f"no {workers} cores of the cluster are free; go on with --resume later")
+            raise JobError(
+                f"no {job.workers} cores of the cluster are free; go on with --resume later"
+            )
         hired = ray.remote(num_cpus=1)(_Worker).options(
             scheduling_strategy=PlacementGroupSchedulingStrategy(group)
         )
-        team = [hired.remote(str(Path.cwd())) for _ in range(workers)]
-        failures = _failures(team, job)
+        failures = _failures([hired.remote(str(Path.cwd())) for _ in range(job.workers)], job)
     finally:
         remove_placement_group(group)  # ends its workers
     if failures:
@@ -81,9 +82,7 @@ def _failures(team: list[Any], job: Job) -> list[Failure]:
     try:
         place = ray.get(team[0].place.remote())
         shared = ray.put(job)
-        waiting = [
-            worker.work.remote(shared, rank, len(team), place) for rank, worker in enumerate(team)
-        ]
+        waiting = [worker.work.remote(shared, rank, place) for rank, worker in enumerate(team)]
     except ray.exceptions.RayError as error:
         return [(WorkerLost, reason(error))]
     failures: list[Failure] = []
@@ -112,15 +111,15 @@ class _Worker:
             free.bind(("", 0))
             return ray.util.get_node_ip_address(), free.getsockname()[1]
 
-    def work(self, job: Job, rank: int, size: int, place: tuple[str, int]) -> Failure | None:
+    def work(self, job: Job, rank: int, place: tuple[str, int]) -> Failure | None:
         """Train; return why that failed, if it did."""
         import torch
         from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
         torch.set_num_threads(1)
         try:
-            store = TCPStore(*place, size, rank == 0, PATIENCE)
+            store = TCPStore(*place, job.workers, rank == 0, PATIENCE)
         except RuntimeError as error:
             return WorkerLost, str(error)
         with tempfile.TemporaryDirectory() as folder:
-            return perform_as(job, rank, size, store, Path(folder))
+            return perform_as(job, rank, store, Path(folder))
