@@ -1,7 +1,7 @@
 """Steps per second of one training by several workers, side by side, one thread for each worker.
 
 ``python benchmarks/parallel.py --workers 1,2 --recipe reader``. Each is a training of three epochs,
-the first of which does not count; they take turns, so that a machine that slows down slows them all.
+the first of which does not count; they take turns, as a machine that slows down slows them all.
 """
 
 from __future__ import annotations
