@@ -29,7 +29,7 @@ pytestmark = pytest.mark.cluster
 
 @pytest.fixture
 def replace_a_node(quick_start: None, session_cache: Path) -> Iterator[Callable[[], None]]:
-    """Be connected to two nodes of one core; return what kills one, and starts another."""
+    """Be connected to two nodes of one core; return what starts another, and kills one."""
     import ray
     from ray.cluster_utils import Cluster
 
@@ -41,8 +41,8 @@ def replace_a_node(quick_start: None, session_cache: Path) -> Iterator[Callable[
         ray.init(cluster.address, log_to_driver=False, logging_level=logging.ERROR)
 
         def replace() -> None:
-            cluster.remove_node(lost, allow_graceful=False)
             cluster.add_node(num_cpus=1, **quiet)
+            cluster.remove_node(lost, allow_graceful=False)
 
         yield replace
     finally:

@@ -134,7 +134,7 @@ def _listening() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise WorkerLost(str(error).partition("\n")[0]) from error
+        raise WorkerLost("no answer from another worker") from error
 
 
 def _bounds(n: int, size: int) -> list[int]:
