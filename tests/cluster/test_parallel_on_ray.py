@@ -27,21 +27,35 @@ if BACKEND != "torch":
 pytestmark = pytest.mark.cluster
 
 
+class Busy:
+    """An actor that has a core and does nothing with it."""
+
+    def begun(self) -> bool:
+        return True
+
+
 @pytest.fixture
 def replace_a_node(quick_start: None, session_cache: Path) -> Iterator[Callable[[], None]]:
-    """Be connected to two nodes of one core; return what starts another, and kills one."""
+    """Be connected to three nodes of one core, one of which is busy; return what frees that one
+    and kills another.
+    """
     import ray
     from ray.cluster_utils import Cluster
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     cluster = Cluster()
     quiet = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
     try:
         cluster.add_node(num_cpus=1, **quiet)
-        lost = cluster.add_node(num_cpus=1, **quiet)
+        lost, spare = (cluster.add_node(num_cpus=1, **quiet) for _ in range(2))
         ray.init(cluster.address, log_to_driver=False, logging_level=logging.ERROR)
 
+        there = NodeAffinitySchedulingStrategy(spare.node_id, soft=False)
+        busy = ray.remote(num_cpus=1)(Busy).options(scheduling_strategy=there).remote()
+        ray.get(busy.begun.remote())
+
         def replace() -> None:
-            cluster.add_node(num_cpus=1, **quiet)
+            ray.kill(busy)
             cluster.remove_node(lost, allow_graceful=False)
 
         yield replace
@@ -91,8 +105,8 @@ def test_the_nodes_may_share_the_runs_folder(
     run = train_in_parallel(recipe(1), tmp_path / "run", 2, on="ray", dataset=small)
     assert run.finished
     assert run.environment()["workers"] == 2
-    with pytest.raises(UsageError, match=r"workers = 3: the cluster has 2 cores"):
-        train_in_parallel(recipe(1), tmp_path / "other", 3, on="ray", dataset=small)
+    with pytest.raises(UsageError, match=r"workers = 4: the cluster has 3 cores"):
+        train_in_parallel(recipe(1), tmp_path / "other", 4, on="ray", dataset=small)
     assert not (tmp_path / "other").exists()
 
 

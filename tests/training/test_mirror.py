@@ -62,6 +62,19 @@ def test_a_run_that_was_begun_here_is_put_there_when_it_goes_on(
     assert content(tmp_path / "fetched") == content(dense_run.folder)
 
 
+def test_another_run_there_replaces_nothing_here(
+    url: str, small: Dataset, dense_run: Run, tmp_path: Path
+) -> None:
+    Mirror(url).put_all(dense_run.folder)
+    other = recipe(1)
+    run = train(other, tmp_path / "run", dataset=small)
+    before = content(run.folder)
+    with pytest.raises(UsageError, match=r"cannot be resumed with another recipe \(epochs") as told:
+        train(other, run.folder, dataset=small, storage=url, resume=True)
+    assert str(told.value).startswith(url)
+    assert content(run.folder) == before
+
+
 def test_what_was_never_stored_leaves_no_file(url: str, tmp_path: Path) -> None:
     mirror = Mirror(url)
     assert not mirror.holds_a_run

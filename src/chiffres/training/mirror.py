@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +61,10 @@ class Mirror:
             if (folder / name).is_file():
                 self.put(folder / name)
 
-    def fetch(self, folder: Path) -> None:
-        """Bring all of the run's files into ``folder``, in place of those that are there."""
+    def fetch(self, folder: Path, names: Sequence[str] = FILES) -> None:
+        """Bring the run's files into ``folder``, in place of those that are there."""
         self.files.invalidate_cache()
-        for name in FILES:
+        for name in names:
             if self.files.exists(self._at(name)):
                 with replacing(folder / name) as temporary:
                     self.files.get_file(self._at(name), str(temporary))

@@ -6,6 +6,7 @@ import functools
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from chiffres.data import Dataset, Digits, load_dataset
@@ -100,11 +101,17 @@ def prepare(
     run = Run(Path(out), Mirror(storage) if storage else None)
     check_trackers(log)
     stored = bool(run.mirror and run.mirror.holds_a_run)
-    if resume and run.mirror:
-        (run.mirror.fetch if stored else run.mirror.put_all)(run.folder)
-    if resume:
-        _check_same(run, recipe, dataset)
+    if resume and run.mirror and stored:
+        with TemporaryDirectory() as looked_at:  # before anything is replaced in the folder
+            run.mirror.fetch(Path(looked_at), ("recipe.toml", "environment.json"))
+            _check_same(Run(Path(looked_at)), recipe, dataset, storage)
+        run.mirror.fetch(run.folder)
         remove_unfinished(run.folder)
+    elif resume:
+        _check_same(run, recipe, dataset, str(out))
+        remove_unfinished(run.folder)
+        if run.mirror:
+            run.mirror.put_all(run.folder)
     elif run.exists or stored:
         raise UsageError(
             f"{out if run.exists else storage}: holds a run already; "
@@ -125,19 +132,19 @@ def prepare(
     return run
 
 
-def _check_same(run: Run, recipe: Recipe, dataset: Dataset) -> None:
+def _check_same(run: Run, recipe: Recipe, dataset: Dataset, where: str) -> None:
     if not run.exists:
-        raise UsageError(f"{run.folder}: no run to resume")
+        raise UsageError(f"{where}: no run to resume")
     changed = recipe.differences(run.recipe())
     if changed:
         raise UsageError(
-            f"{run.folder}: cannot be resumed with another recipe ({changed}); "
+            f"{where}: cannot be resumed with another recipe ({changed}); "
             "choose another folder or delete this one"
         )
     recorded = run.environment().get("dataset", {}).get("sha256")
     if recorded != dataset.checksum:
         raise UsageError(
-            f"{run.folder}: was begun on other digits "
+            f"{where}: was begun on other digits "
             f"(SHA-256 {recorded}, now {dataset.checksum}); "
             "choose another folder"
         )
