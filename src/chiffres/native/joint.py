@@ -45,8 +45,10 @@ def _measure(x: torch.Tensor, team: Team) -> tuple[torch.Tensor, torch.Tensor]:
     A sum of squares would lose the variance of channels far from 0; so each worker measures it
     about its own mean, and its distance from the mean of all is added.
     """
-    own = torch.ops.aten.batch_norm_update_stats(x, None, None, 0.0)
-    found = torch.zeros((team.size, 2, x.shape[1]), dtype=own[0].dtype)
+    numbers = torch.promote_types(x.dtype, torch.float32)  # those of the two that it updates
+    unused = torch.zeros((2, x.shape[1]), dtype=numbers)
+    own = torch.ops.aten.batch_norm_update_stats(x, *unused, 0.0)
+    found = torch.zeros((team.size, 2, x.shape[1]), dtype=numbers)
     found[team.rank] = torch.stack(own)
     means, variances = team.sum(found).unbind(1)
     weights = torch.tensor(team.shares, dtype=means.dtype).unsqueeze(1)
