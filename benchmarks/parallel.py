@@ -49,7 +49,7 @@ def main() -> None:
     for count, rates in found.items():
         median = statistics.median(rates)
         spread = f"{min(rates):.2f} to {max(rates):.2f}"
-        print(f"{count} workers: {median:.2f} steps/s ({spread}), {median / first:.2f} x")
+        print(f"{count} worker(s): {median:.2f} steps/s ({spread}), {median / first:.2f} x")
 
 
 if __name__ == "__main__":
