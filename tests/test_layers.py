@@ -21,6 +21,7 @@ LAYERS = (  # from the top
     {"native"},
     {"models", "recipes"},
     {"data"},
+    {"cluster", "processes"},
     {"errors", "storage"},
 )
 HEIGHT = {part: -depth for depth, layer in enumerate(LAYERS) for part in layer}

@@ -9,7 +9,7 @@
 #define WITH_DENSE                                                                      \
     int64_t n, int64_t height, int64_t width, int64_t size, int64_t filters, int64_t pool, \
         int64_t units, uint32_t threshold, float scale, uint32_t seed, uint32_t draw, \
-        int threads
+        int64_t first, int64_t whole, int threads
 
 void conv_relu(const float *, const float *, const float *, float *, SHAPE);
 void conv_relu_pool(const float *, const float *, const float *, float *, uint8_t *, SHAPE);
@@ -22,7 +22,7 @@ void conv_dense(const float *, const float *, const float *, const float *, cons
 void conv_dense_gradients(const float *, const float *, const float *, const float *, const float *,
                           const uint8_t *, const float *, const float *, float *, float *,
                           WITH_DENSE);
-void dropout(const float *, float *, int64_t, uint32_t, float, uint32_t, uint32_t, int);
+void dropout(const float *, float *, int64_t, uint32_t, float, uint32_t, uint32_t, int64_t, int);
 
 void multiply_zeros(const float *, const float *, float *, int64_t, int64_t, int64_t, int64_t,
                     int64_t, int);
@@ -30,9 +30,10 @@ void multiply_zeros(const float *, const float *, float *, int64_t, int64_t, int
 typedef struct {
     uint32_t threshold, seed, draw;
     float scale;
+    int64_t first, whole;
 } drop;
 
-int dense_loss(const float *, const int64_t *, int64_t, int64_t, const int64_t *,
+int dense_loss(const float *, const int64_t *, int64_t, int64_t, int64_t, const int64_t *,
                const float *const *, const float *const *, const drop *, float *const *,
                float *const *, float *const *, float *const *, float *, float *, int);
 
@@ -57,7 +58,7 @@ static void check(SHAPE) {
                    threads);
     conv_relu_pool_gradients(images, winners, gradients, partial, n, height, width, size, filters,
                              threads);
-    dropout(maps, gradients, area, 13107, 1.25f, 1, 2, threads);
+    dropout(maps, gradients, area, 13107, 1.25f, 1, 2, 37 * n, threads);
     free(images), free(weights), free(bias), free(maps), free(pooled), free(gradients);
     free(partial), free(winners);
 }
@@ -75,10 +76,10 @@ static void check_dense(WITH_DENSE) {
     for (int64_t i = 0; i < n * height * width; i++) images[i] *= rand() % 9 == 0;
     find_active(images, flat, active, n, height, width, size, pool, threads);
     conv_dense(images, flat, weights, bias, dense, active, outputs, n, height, width, size, filters,
-               pool, units, threshold, scale, seed, draw, threads);
+               pool, units, threshold, scale, seed, draw, first, whole, threads);
     conv_dense_gradients(images, flat, weights, bias, dense, active, gradients, summed,
                          dense_gradients, partial, n, height, width, size, filters, pool, units,
-                         threshold, scale, seed, draw, threads);
+                         threshold, scale, seed, draw, first, whole, threads);
     free(images), free(flat), free(weights), free(bias), free(dense), free(dense_gradients);
     free(outputs), free(gradients), free(summed), free(partial), free(active);
 }
@@ -95,7 +96,7 @@ static void check_product(int64_t rows, int64_t count, int64_t columns, int thre
 static void check_loss(int64_t n, int64_t inputs, int64_t hidden, int64_t classes, int given,
                        int threads) {
     const int64_t sizes[] = {inputs, hidden, hidden + 3, classes};
-    const drop drops[] = {{0, 0, 0, 1}, {30000, 1, 2, 1.5f}};
+    const drop drops[] = {{0, 0, 0, 1, 0, 0}, {30000, 1, 2, 1.5f, 3, n + 5}};
     float *x = floats(n * (given ? hidden : inputs)), measured[2];
     float *weights[3], *bias[3], *values[3], *gradients[3], *of_weights[3], *of_bias[3];
     float *scratch = floats((hidden + 3) * (hidden > classes ? hidden : classes));
@@ -112,7 +113,7 @@ static void check_loss(int64_t n, int64_t inputs, int64_t hidden, int64_t classe
     const float *const kept_bias[] = {bias[0], bias[1], bias[2]};
     for (int wrong = 0; wrong < 2; wrong++) {
         labels[n - 1] = wrong ? classes : 0;
-        if (dense_loss(x, labels, n, 3, sizes, kept, kept_bias, drops, values, gradients,
+        if (dense_loss(x, labels, n, n + 5, 3, sizes, kept, kept_bias, drops, values, gradients,
                        of_weights, of_bias, scratch, measured, threads) != wrong)
             puts("a label that is none was not told from one"), exit(1);
     }
@@ -136,14 +137,14 @@ int main(void) {
                 for (int64_t pool = 0; pool <= 1; pool++)
                     check_dense(batches[b] + 64 * (b % 2), size + 2, size + 5, size, 16 * (b + 1),
                                 pool, 48 * (b % 2) + 16 * b + 16, 20000 * (b / 2), 1.4f, 5, 6,
-                                threads);
+                                5 * size, 200, threads);
     for (int threads = 1; threads <= 3; threads++)
         for (int64_t columns = 2; columns < 150; columns += 7) {
             check_product(33 + columns % 40, 2 * columns - 1, columns, threads);
             check_loss(columns, 3 * columns, 70 - columns / 3, 1 + columns % 12, columns % 2,
                        threads);
         }
-    check_dense(2, 5, 5, 3, 64, 0, 1024, 0, 1, 0, 0, 2);
+    check_dense(2, 5, 5, 3, 64, 0, 1024, 0, 1, 0, 0, 0, 2, 2);
     puts("checked");
     return 0;
 }

@@ -346,6 +346,47 @@ def test_dropout_keeps_what_the_reference_keeps(
     np.testing.assert_allclose(gradient.numpy(), scale, rtol=1e-6)
 
 
+def test_some_rows_are_dropped_as_they_are_in_the_whole_batch(
+    native: ctypes.CDLL, threads: int
+) -> None:
+    drop = kernels.Drop(0.3, 7, 2)
+    values = torch.rand((17, 45)) + 1
+    whole = kernels.dropout(values, drop)
+    for first, end in [(0, 5), (5, 16), (16, 17), (3, 3)]:
+        rows = kernels.dropout(values[first:end], drop._replace(first=first, whole=17))
+        np.testing.assert_array_equal(rows, whole[first:end])
+
+
+@pytest.mark.parametrize("filters", [16, 32, 48])
+def test_some_images_are_as_they_are_in_the_whole_batch(native: ctypes.CDLL, filters: int) -> None:
+    images, *others = drawn((150, 9, 9, 3, filters))
+    images[:, 0, 0] = images[:, 0, 1] = 0  # the background is the first pixel of all
+    inputs = [images, *others, gradient_of((9 * filters, 32))]
+    drop = kernels.Drop(0.3, 7, 2)
+    whole = apply_dense(inputs, True, drop)[0]
+    for first, end in [(0, 70), (70, 149), (149, 150)]:
+        some = [images[first:end], *inputs[1:]]
+        rows = apply_dense(some, True, drop._replace(first=first, whole=150))[0]
+        np.testing.assert_allclose(rows, whole[first:end], rtol=1e-5, atol=1e-5)
+
+
+def test_the_losses_of_some_rows_add_up_to_that_of_the_whole_batch(native: ctypes.CDLL) -> None:
+    drop = kernels.Drop(0.4, 5, 1)
+    x, labels, weights, biases, drops = dense_layers([20, 33, 17, 10], 30, 1.0, drop)
+    wanted = found_by_head(x, labels, weights, biases, drops, False)
+    parts = []
+    for first, end in [(0, 11), (11, 30)]:
+        run = kernels.DenseLoss(*[[torch.tensor(w) for w in all_] for all_ in (weights, biases)])
+        own = [each._replace(first=first, whole=30) for each in drops]
+        rows = torch.tensor(x[first:end]), torch.tensor(labels[first:end])
+        loss, _, logits = run(*rows, own, False, 30)
+        np.testing.assert_allclose(logits, wanted[1][first:end], rtol=1e-5, atol=1e-6)
+        share = (end - first) / 30
+        parts.append([torch.tensor(loss * share), *run.of_kernels, *run.of_biases])
+    for both, whole in zip(zip(*parts, strict=True), [wanted[0], *wanted[2:]], strict=True):
+        np.testing.assert_allclose(sum(both), whole, rtol=1e-4, atol=1e-6)
+
+
 def test_dropout_keeps_the_mean_and_draws_anew() -> None:
     kept = [reference.kept(10**6, 13107, 1, draw) for draw in (0, 1)]
     for each in kept:

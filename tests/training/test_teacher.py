@@ -21,6 +21,7 @@ if BACKEND != "torch":
 
 import torch
 
+from chiffres.native.team import Team
 from chiffres.training.teacher import TEMPERATURE, Teacher
 
 
@@ -37,12 +38,16 @@ def test_it_sees_the_batch_that_is_trained_on(dense_run: Run, small: Dataset) ->
     teacher = Teacher(str(dense_run.folder), 1.0)
     images = torch.from_numpy(small.test.images[:7])[..., None]
     generator = torch.Generator().manual_seed(0)
-    changed = teacher.beside(lambda x, _: x.flip(1))(images, generator)  # type: ignore[arg-type]
+    lesson = teacher.beside(lambda x, _: x.flip(1), Team())  # type: ignore[arg-type]
+    changed = lesson(images, generator)
     assert torch.equal(changed, images.flip(1))
     expected = predict(dense_run.folder, changed.numpy()[..., 0])
     probabilities = torch.softmax(TEMPERATURE * teacher.answers, 1)
     # its products are bfloat16 where the processor has them
     np.testing.assert_allclose(probabilities.numpy(), expected, atol=0.02)
+    of_all = teacher.answers
+    teacher.beside(None, Team(1, 2))(changed, generator)
+    torch.testing.assert_close(teacher.answers, of_all[3:])
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])

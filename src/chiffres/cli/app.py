@@ -18,6 +18,7 @@ INTERRUPTED = 130
 GO_ON = {
     "train": "the finished epochs are kept: the same command with --resume goes on",
     "lab": "the finished epochs are kept: the same command goes on",
+    "read": "what was written with --out is kept: the same command goes on",
     "sweep": "the finished epochs are kept: the same command with --resume goes on",
 }
 
@@ -84,6 +85,13 @@ Robustness = Annotated[
     bool, typer.Option("--robustness", help="Also under the 15 corruptions of MNIST-C.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document, nothing else.")]
+On = Annotated[
+    str,
+    typer.Option(
+        metavar="WHERE",
+        help="local, ray (here, or the cluster of $RAY_ADDRESS), or ray://HOST:PORT.",
+    ),
+]
 RecipeData = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Replace the recipe's data; see: chiffres data list."),

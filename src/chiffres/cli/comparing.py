@@ -12,6 +12,7 @@ from chiffres.cli.app import (
     AsJson,
     Language,
     Log,
+    On,
     RecipeData,
     Robustness,
     Seeds,
@@ -22,6 +23,7 @@ from chiffres.cli.app import (
     file_name,
     print_table,
 )
+from chiffres.cluster import LOCAL
 
 if TYPE_CHECKING:
     from chiffres.evaluation.compare import Comparison
@@ -80,6 +82,7 @@ def sweep(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Trainings at a time; by default one per core.")
     ] = None,
+    on: On = LOCAL,
     log: Log = "",
     language: Language = "",
     out: Annotated[
@@ -90,18 +93,18 @@ def sweep(
     """Train a recipe with every combination of some values, side by side, and compare them.
 
     A sweep that was stopped goes on with --resume: what is trained already is not trained again.
+    A training that fails is reported, the others are compared, and the exit code is then 1.
     """
-    import joblib
-
     from chiffres.data import load_dataset
     from chiffres.lab.experiment import REPORT
     from chiffres.lab.sweep import plan, run_sweep
     from chiffres.report.page import write_report
     from chiffres.report.words import Words, user_language
+    from chiffres.training.cluster import engine_on
     from chiffres.training.recipe import load_recipe
-    from chiffres.training.trials import Processes
 
     words = Words(language or user_language())
+    engine = engine_on(on, jobs)
     settings = settings + as_settings(data=json.dumps(data) if data else None)
     dataset = load_dataset(load_recipe(recipe, settings).data)
     out = out or Path("runs") / f"sweep-{Path(recipe).stem}-{file_name(dataset.name)}"
@@ -117,7 +120,7 @@ def sweep(
         recipe,
         over,
         out,
-        Processes(jobs or joblib.cpu_count()),
+        engine,
         dataset,
         seeds=seeds,
         settings=settings,
@@ -128,6 +131,8 @@ def sweep(
     write_report(comparison, out / REPORT, words)
     print_comparison(comparison, words)
     typer.echo(f"\n{words.plain('console_report')}: {out / REPORT}")
+    if comparison.failed:
+        raise typer.Exit(1)
 
 
 def _say_outcome(outcome: Outcome, done: int, every: int, words: Words) -> None:

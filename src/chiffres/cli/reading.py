@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import csv
-import glob
 import json
-import logging
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from chiffres.cli.app import Language, app
+from chiffres.cli.app import Language, On, app
+from chiffres.cli.archive import read_archive
+from chiffres.cluster import LOCAL
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from chiffres.report.words import Words
 
 STDIN = "-"
-_SUFFIXES = ".avif .bmp .gif .jfif .jp2 .jpeg .jpg .pbm .pgm .png .ppm .tga .tif .tiff .webp"
-SUFFIXES = frozenset(_SUFFIXES.split())
-"""What counts as a picture in a folder."""
 MANY = 4
 """More pictures than these get a progress bar."""
 COLUMNS = ("path", "line", "place", "value", "confidence", "left", "top", "width", "height")
@@ -40,9 +36,11 @@ class Outcome(NamedTuple):
 
     def json(self) -> dict[str, Any]:
         """Return one element of ``pictures``."""
+        from chiffres.reading.result import unread
+
         if self.reading is not None:
             return self.reading.json(self.path)
-        return {"path": self.path, "text": "", "lines": [], "digits": [], "error": self.error}
+        return unread(self.path, self.error or "")
 
 
 @app.command(epilog="Example: chiffres read photo.jpg --annotate read.png")
@@ -50,7 +48,9 @@ def read(
     pictures: Annotated[
         list[str],
         typer.Argument(
-            metavar="PICTURE...", help="Files, folders, globs, or - for standard input."
+            metavar="PICTURE...",
+            help="Files, folders, globs, or - for standard input; with --out also lists of them, "
+            ".txt (a path per line), .csv or .parquet (a column path).",
         ),
     ],
     as_json: Annotated[
@@ -75,6 +75,19 @@ def read(
             metavar="MODEL", help="Not the one that comes along: a run folder, .onnx, .keras, .h5."
         ),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR.parquet",
+            help="Of any number of pictures: write a row each to Parquet files in that folder; "
+            "the same command goes on where it was stopped.",
+        ),
+    ] = None,
+    on: On = LOCAL,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="With --out: processes that read; by default one per core."),
+    ] = None,
     language: Language = "",
 ) -> None:
     """Read the digits in pictures: photos, scans, drawings of any size.
@@ -85,16 +98,22 @@ def read(
     """
     from chiffres.errors import UsageError
     from chiffres.reading import Reader
+    from chiffres.reading.listing import expanded
+    from chiffres.reading.picture import hush_pillow
     from chiffres.report.words import Words, user_language
 
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other; choose one")
     words = Words(language or user_language())
-    # Pillow tells of what is odd in a file, whether it can be read or not
-    warnings.filterwarnings("ignore", module="PIL")
-    logging.getLogger("PIL").addHandler(logging.NullHandler())
-    logging.getLogger("PIL").propagate = False
-    paths = list(_expanded(pictures))
+    if out:
+        if as_json or as_csv or annotate or explain:
+            raise UsageError("--out excludes --json, --csv, --annotate and --explain; choose one")
+        read_archive(pictures, out, on, workers, model, reject_below, words)
+        return
+    if workers or on != LOCAL:
+        raise UsageError("--on and --workers are for --out; name a folder for it")
+    hush_pillow()
+    paths = list(expanded(pictures))
     drawn = {
         kind: _places(out, paths)
         for kind, out in (("annotate", annotate), ("explain", explain))
@@ -113,22 +132,6 @@ def read(
         _write_csv(outcomes)
     if any(outcome.error for outcome in outcomes):
         raise typer.Exit(1)
-
-
-def _expanded(pictures: Sequence[str]) -> Iterator[str]:
-    """Yield each picture, those in folders and those that a glob matches in order of their names.
-
-    What matches nothing is yielded as it is, to be reported like a file that is missing.
-    """
-    for name in pictures:
-        path = Path(name).expanduser()
-        if name != STDIN and path.is_dir():
-            found = sorted(each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES)
-            yield from map(str, found) if found else [name]
-        elif name != STDIN and not path.exists() and glob.has_magic(name):
-            yield from sorted(glob.glob(str(path), recursive=True)) or [name]  # noqa: PTH207 - Path has none for a pattern from anywhere
-        else:
-            yield name
 
 
 def _places(out: Path, paths: Sequence[str]) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +15,7 @@ from chiffres.cli.app import (
     LabModels,
     Language,
     Log,
+    On,
     RecipeData,
     Robustness,
     Seed,
@@ -26,6 +27,7 @@ from chiffres.cli.app import (
     file_name,
 )
 from chiffres.cli.comparing import print_comparison
+from chiffres.cluster import LOCAL, is_ray
 
 
 @app.command(epilog="Example: chiffres lab --data mnist --models conv,conv-pool --seeds 5")
@@ -40,6 +42,7 @@ def lab(
     ] = 0,
     robustness: Robustness = False,
     settings: Settings = [],  # noqa: B006 — typer copies it
+    on: On = LOCAL,
     log: Log = "",
     language: Language = "",
     out: Annotated[
@@ -53,8 +56,10 @@ def lab(
     from chiffres.data import load_dataset
     from chiffres.lab.experiment import REPORT, run_lab
     from chiffres.report.words import Words, user_language
+    from chiffres.training.cluster import Cluster
 
     words = Words(language or user_language())
+    engine = Cluster(on) if is_ray(on) else None
     dataset = load_dataset(data)
     out = out or Path("runs") / f"lab-{file_name(dataset.name)}"
     comparison = run_lab(
@@ -67,6 +72,7 @@ def lab(
         folds=folds,
         robustness=robustness,
         log=as_names(log),
+        engine=engine,
     )
     print_comparison(comparison, words)
     typer.echo(f"\n{words.plain('console_report')}: {out / REPORT}")
@@ -99,13 +105,25 @@ def train(
         Path | None, typer.Option(metavar="DIR", help="By default runs/<recipe>-<data>-<seed>.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in DIR.")] = False,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that share each batch: the result is that of one.")
+    ] = 1,
+    on: On = LOCAL,
+    storage: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            help="Put the run's files there too, after each epoch, and fetch them from there to "
+            "resume: s3://BUCKET/RUN, or a folder.",
+        ),
+    ] = "",
 ) -> None:
     """Train a recipe's model and leave a run, with its learning curves."""
     from chiffres.data import load_dataset
     from chiffres.report import figures
     from chiffres.report.words import Words, user_language
     from chiffres.training.recipe import load_recipe
-    from chiffres.training.train import train as train_recipe
+    from chiffres.training.train import train as train_alone
 
     words = Words(language or user_language())
     settings = settings + as_settings(data=json.dumps(data) if data else None, seed=seed)
@@ -121,7 +139,13 @@ def train(
     dataset = load_dataset(chosen.data)
     name = f"{Path(recipe).stem}-{file_name(dataset.name)}-{chosen.seed}"
     out = out or Path("runs") / name
-    run = train_recipe(chosen, out, dataset=dataset, resume=resume, log=as_names(log))
+    how: dict[str, Any] = {"resume": resume, "log": as_names(log), "storage": storage}
+    if workers > 1 or is_ray(on):
+        from chiffres.training.parallel import train_in_parallel
+
+        run = train_in_parallel(chosen, out, workers, on=on, dataset=dataset, **how)
+    else:
+        run = train_alone(chosen, out, dataset=dataset, **how)
     history = run.history()
     for measure in ("accuracy", "loss"):
         figures.save(figures.learning_curve(history, measure, words), run.folder / f"{measure}.png")

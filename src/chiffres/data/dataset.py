@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, get_args
 
@@ -147,6 +148,22 @@ def split(labels: Labels, held_out: float | int) -> tuple[Indices, Indices]:
             f"cannot split {len(labels)} digits ({held_out} held out) by class: {error}"
         ) from error
     return kept, held
+
+
+def fold(dataset: Dataset, number: int, folds: int) -> Dataset:
+    """Return the dataset with one of the folds of ``development`` to validate on.
+
+    Args:
+        dataset: whose ``development`` is cut into folds, stratified; the test part stays.
+        number: which of them, from 1.
+        folds: how many, from 2 to the count of the rarest digit.
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    labels = dataset.development.labels
+    splits = StratifiedKFold(folds, shuffle=True, random_state=SPLIT_SEED).split(labels, labels)
+    kept, held = next(itertools.islice(splits, number - 1, None))
+    return replace(dataset, train_indices=kept, validation_indices=held)
 
 
 def with_validation(

@@ -18,8 +18,8 @@ from chiffres.models.backend import keras
 from chiffres.report.page import write_report
 from chiffres.report.words import Words, user_language
 from chiffres.training.recipe import Recipe, load_recipe
-from chiffres.training.run import Run
 from chiffres.training.train import train
+from chiffres.training.trials import Engine, Trial, perform_all
 
 MODELS = ("dense", "conv", "conv-pool", "conv-dropout")
 """The lab's models, in its order; each has a recipe of its name."""
@@ -37,6 +37,7 @@ def run_lab(
     folds: int = 0,
     robustness: bool = False,
     log: Sequence[str] = (),
+    engine: Engine | None = None,
 ) -> Comparison:
     """Train the chosen models, judge them on all parts, and write ``OUT/report.html``.
 
@@ -53,9 +54,12 @@ def run_lab(
         folds: into how many folds the first model, the baseline, is cross-validated; 0: it is not.
         robustness: whether to ask all models for corrupted digits, too.
         log: where else the runs are to be shown: ``"tensorboard"``, ``"mlflow"``.
+        engine: where the trainings are run, on the digits that the dataset's name means; by
+            default here, one after the other.
 
     Raises:
         UsageError: a run in ``out`` is of another recipe or dataset, or a model is named twice.
+        TrainingError: a training on the engine failed.
     """
     if not models or len(set(models)) != len(models):
         raise UsageError(
@@ -65,21 +69,24 @@ def run_lab(
     recipes = [load_recipe(model, settings) for model in models]
     dataset = dataset or load_dataset()
     out = Path(out)
-    folders = []
+    trials = []
     for recipe in recipes:
         for number in range(seeds):
-            seeded = recipe.model_copy(update={"seed": recipe.seed + number})
+            seeded = recipe.model_copy(update={"data": dataset.name, "seed": recipe.seed + number})
             folder = out / (f"{recipe.model}-{seeded.seed}" if number else recipe.model)
-            keras.utils.clear_session()  # so that each model's layers are numbered from the start
-            train(seeded, folder, dataset=dataset, resume=Run(folder).exists, log=log)
-            folders.append(folder)
+            trials.append(Trial(seeded, folder))
+    if engine:
+        perform_all(engine, trials, log)
+    for trial in trials:
+        keras.utils.clear_session()  # so that each model's layers are numbered from the start
+        train(trial.recipe, trial.folder, dataset=dataset, resume=trial.run.exists, log=log)
     held_out = None
     if folds:
         held_out = cross_validate(
-            recipes[0], dataset, folds, out / f"{recipes[0].model}-folds", log
+            recipes[0], dataset, folds, out / f"{recipes[0].model}-folds", log, engine
         )
     comparison = dataclasses.replace(
-        compare_runs(folders, dataset, robustness=robustness),
+        compare_runs([trial.folder for trial in trials], dataset, robustness=robustness),
         published=published() if dataset.name == "mnist" else {},
         folds=held_out,
         command=_command(models, recipes[0], dataset, seeds, folds, robustness),

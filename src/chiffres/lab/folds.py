@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from sklearn.model_selection import StratifiedKFold
-
 from chiffres.data import Dataset
-from chiffres.data.dataset import SPLIT_SEED
+from chiffres.data.dataset import fold
 from chiffres.errors import UsageError
 from chiffres.evaluation.folds import CrossValidation
 from chiffres.lab.comparing import FOLD
@@ -17,10 +14,16 @@ from chiffres.models.backend import keras
 from chiffres.training.recipe import Recipe
 from chiffres.training.run import Run
 from chiffres.training.train import train
+from chiffres.training.trials import Engine, Trial, perform_all
 
 
 def cross_validate(
-    recipe: Recipe, dataset: Dataset, folds: int, out: Path, log: Sequence[str] = ()
+    recipe: Recipe,
+    dataset: Dataset,
+    folds: int,
+    out: Path,
+    log: Sequence[str] = (),
+    engine: Engine | None = None,
 ) -> CrossValidation:
     """Train the recipe on all folds of the training set but one, each fold left out in turn.
 
@@ -33,20 +36,26 @@ def cross_validate(
         folds: how many, from 2 to the count of the rarest digit.
         out: where the runs are to be.
         log: where else they are to be shown, as for ``train``.
+        engine: where the trainings are run, on the digits that the dataset's name means; by
+            default here, one after the other.
 
     Raises:
         UsageError: there cannot be so many folds, or a run in ``out`` is of another recipe.
+        TrainingError: a training on the engine failed.
     """
     labels = dataset.development.labels
     rarest = int(dataset.development.counts()[labels.min() :].min())
     if not 2 <= folds <= rarest:
         raise UsageError(f"folds = {folds}: expected 2 to {rarest}, the count of the rarest digit")
-    splitter = StratifiedKFold(folds, shuffle=True, random_state=SPLIT_SEED)
-    accuracies, held = [], labels[:0]
-    for number, (kept, held) in enumerate(splitter.split(labels, labels), 1):
+    folders = {number: out / f"{FOLD}{number}-of-{folds}" for number in range(1, folds + 1)}
+    if engine:
+        named = recipe.model_copy(update={"data": dataset.name})
+        trials = [Trial(named, folders[number], (number, folds)) for number in folders]
+        perform_all(engine, trials, log)
+    for number, folder in folders.items():
         keras.utils.clear_session()
-        folder = out / f"{FOLD}{number}-of-{folds}"
-        split = dataclasses.replace(dataset, train_indices=kept, validation_indices=held)
-        run = train(recipe, folder, dataset=split, resume=Run(folder).exists, log=log)
-        accuracies.append(run.history()["val_accuracy"][-1])
-    return CrossValidation(recipe.model, accuracies, len(labels) - len(held), len(held))
+        held_out = fold(dataset, number, folds)
+        train(recipe, folder, dataset=held_out, resume=Run(folder).exists, log=log)
+    accuracies = [Run(folder).history()["val_accuracy"][-1] for folder in folders.values()]
+    held = len(held_out.validation_indices)
+    return CrossValidation(recipe.model, accuracies, len(labels) - held, held)

@@ -11,9 +11,13 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from chiffres.errors import UsageError
 from chiffres.models.backend import BACKEND, keras
+
+if TYPE_CHECKING:
+    from chiffres.native.team import Team
 
 logger = logging.getLogger("chiffres.native")
 
@@ -22,6 +26,7 @@ def accelerate(
     model: keras.Sequential,
     training_loss: Callable[[Any, Any], Any] | None = None,
     bfloat16: bool = False,
+    team: Team | None = None,
 ) -> keras.Sequential:
     """Let ``model`` train natively inside Keras's own ``fit``; return it.
 
@@ -35,12 +40,16 @@ def accelerate(
 
     ``fit`` then raises TrainingError where the loss is not a number.
 
+    Several workers learn from each batch as one would: each is to be given the same batches, and
+    takes its rows; plain Keras has no such thing, so ``fit`` raises UsageError in its place.
+
     Args:
         model: layers in a row.
         training_loss: of labels and logits, what is minimised in place of the cross-entropy that
             the model is compiled with, which evaluation keeps to.
         bfloat16: train with products of bfloat16 numbers, where the processor has them. Weights,
             sums and all that is measured afterwards stay float32.
+        team: the workers that train together, of which this process is one.
     """
     if BACKEND != "torch":
         _say_why(model.name, f"the backend is {BACKEND}, not torch")
@@ -62,9 +71,9 @@ def accelerate(
 
     model.fit = fit
     model.make_train_function = functools.partial(
-        _make_function, model, "train", training_loss, bfloat16
+        _make_function, model, "train", training_loss, bfloat16, team
     )
-    model.make_test_function = functools.partial(_make_function, model, "test", None, False)
+    model.make_test_function = functools.partial(_make_function, model, "test", None, False, team)
     return model
 
 
@@ -83,15 +92,24 @@ class InOneThread(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def _make_function(
-    model: keras.Sequential, kind: str, training_loss: Any, bfloat16: bool, force: bool = False
+    model: keras.Sequential,
+    kind: str,
+    training_loss: Any,
+    bfloat16: bool,
+    team: Team | None,
+    force: bool = False,
 ) -> None:
     """Set the model's train or test function. Anew each time: layers may have changed."""
     from chiffres.native.layers import NotLowered
     from chiffres.native.step import Step
 
     try:
-        function = getattr(Step(model, kind == "train", training_loss, bfloat16), kind)
+        function = getattr(Step(model, kind == "train", training_loss, bfloat16, team), kind)
     except NotLowered as reason:
+        if team and team.size > 1:
+            raise UsageError(
+                f"{model.name} trains with plain Keras: {reason}; train it with one worker"
+            ) from reason
         _say_why(model.name, str(reason))
         getattr(type(model), f"make_{kind}_function")(model, force=True)
     else:

@@ -29,7 +29,7 @@ def freeze(model: keras.Sequential, numbers: torch.dtype) -> list[Operation]:
         if others and _is_normalized(layer, others[0]):
             operations.append(_normalized(layer, others.pop(0), numbers))
         else:
-            operations += lower_all([layer], training=False)
+            operations += lower_all([layer], None)
         layers = others
     return operations
 

@@ -15,6 +15,7 @@ import torch
 from chiffres.models.backend import keras
 from chiffres.native import kernels
 from chiffres.native.layers import Operation, Product, draw, flatten, lower_all, mostly_zeros
+from chiffres.native.team import Team
 
 
 class Found(NamedTuple):
@@ -33,9 +34,11 @@ class Head:
     Args:
         layers: the dense layers with the dropouts between them.
         of_inputs: whether the model's own inputs enter; else the first layer's product does.
+        team: the workers that learn from each batch together.
     """
 
-    def __init__(self, layers: Sequence[Any], of_inputs: bool) -> None:
+    def __init__(self, layers: Sequence[Any], of_inputs: bool, team: Team) -> None:
+        self.team = team
         self.dense = [layer for layer in layers if type(layer) is keras.layers.Dense]
         self.dropouts = [_dropout_behind(layer, layers) for layer in self.dense[:-1]]
         self.of_inputs = of_inputs
@@ -47,19 +50,22 @@ class Head:
     def __call__(self, x: torch.Tensor, labels: torch.Tensor) -> Found:
         """Return what the head makes of ``x`` ``(n, …)`` float32 and ``labels`` ``(n,)`` int64.
 
+        The gradients are what these rows add to those of the whole batch's loss.
+
         Raises:
             IndexError: a label is none of the classes.
         """
-        drops = [draw(each) if each else kernels.KEEP_ALL for each in self.dropouts]
+        whole = self.team.whole
+        drops = [draw(each, self.team) if each else kernels.KEEP_ALL for each in self.dropouts]
         if not self.of_inputs:
-            loss, right, logits = self.run(x, labels, drops, given=True)
+            loss, right, logits = self.run(x, labels, drops, True, whole)
             return Found(loss, right, logits, self.run.of_values[0], self._gradients()[1:])
         if self.multiplies_zeros is None:  # the digits of one training are alike
             self.multiplies_zeros = not mostly_zeros(x)
         if not self.multiplies_zeros:
-            return Found(*self.run(x, labels, drops, given=False), None, self._gradients())
+            return Found(*self.run(x, labels, drops, False, whole), None, self._gradients())
         product = x @ self.dense[0].kernel.value.detach()
-        loss, right, logits = self.run(product, labels, drops, given=True)
+        loss, right, logits = self.run(product, labels, drops, True, whole)
         gradients = [x.t() @ self.run.of_values[0], *self._gradients()[1:]]
         return Found(loss, right, logits, None, gradients)
 
@@ -73,11 +79,12 @@ class Head:
         ]
 
 
-def with_head(model: keras.Sequential) -> tuple[list[Operation], Head] | None:
+def with_head(model: keras.Sequential, team: Team) -> tuple[list[Operation], Head] | None:
     """Return the operations up to the head, and the head; None where there is no kernel for it.
 
     Args:
         model: it ends in a softmax, and its loss is the sparse categorical cross-entropy.
+        team: the workers that learn from each batch together.
     """
     layers = list(flatten(model))
     start = _start_of_head(layers)
@@ -85,12 +92,12 @@ def with_head(model: keras.Sequential) -> tuple[list[Operation], Head] | None:
         return None
     if not all(layer.trainable for layer in layers[start:]):
         return None
-    lower_all(layers[start:], training=True)  # raises where an option has no operation
+    lower_all(layers[start:], team)  # raises where an option has no operation
     before, first = layers[:start], layers[start]
     if not any(layer.weights for layer in before):
-        return lower_all(before, training=True), Head(layers[start:], of_inputs=True)
-    operations = lower_all([*before, Product(first)], training=True)
-    return operations, Head(layers[start:], of_inputs=False)
+        return lower_all(before, team), Head(layers[start:], True, team)
+    operations = lower_all([*before, Product(first)], team)
+    return operations, Head(layers[start:], False, team)
 
 
 def _start_of_head(layers: Sequence[Any]) -> int | None:

@@ -320,10 +320,11 @@ INLINE void philox(words c[4], uint32_t key0, uint32_t key1) {
 }
 
 /* Which values dropout makes 0: those whose 16 random bits are below `threshold`. The others are
- * multiplied by `scale`. */
+ * multiplied by `scale`. The rows at hand are those from `first` on of a batch of `whole`. */
 typedef struct {
     uint32_t threshold, seed, draw;
     float scale;
+    int64_t first, whole;
 } drop;
 
 /* Which is decided by seed, draw and the value's index alone, so the gradient goes the same way.
@@ -345,23 +346,26 @@ INLINE int64_t index_of(int64_t counter) {
     return counter / COUNTERS * 8 * COUNTERS + counter % COUNTERS;
 }
 
-/* Write `from` (count) to `to`, with dropout. */
+/* Write `from` (count) to `to`, with dropout; the first value's index is `offset`. */
 EXPORT void dropout(const float *from, float *to, int64_t count, uint32_t threshold, float scale,
-                    uint32_t seed, uint32_t draw, int threads) {
-    const drop d = {threshold, seed, draw, scale};
+                    uint32_t seed, uint32_t draw, int64_t offset, int threads) {
+    const drop d = {threshold, seed, draw, scale, 0, 0};
     const vector zero = {0};
-    const int64_t blocks = (count + 8 * COUNTERS - 1) / (8 * COUNTERS) * (COUNTERS / LANES);
+    const int64_t group = 8 * COUNTERS, blocks = COUNTERS / LANES;
+    const int64_t end = (offset + count + group - 1) / group * blocks;
 #pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t block = 0; block < blocks; block++) {
+    for (int64_t block = offset / group * blocks; block < end; block++) {
         mask dropped[8];
         draw_of(d, block * LANES, dropped);
         for (int q = 0; q < 8; q++) {
-            const int64_t at = index_of(block * LANES) + q * COUNTERS;
-            const int64_t lanes = smaller(LANES, count - at);
-            if (lanes == LANES)
+            const int64_t at = index_of(block * LANES) + q * COUNTERS - offset;
+            if (at >= 0 && at + LANES <= count) {
                 store(to + at, where(dropped[q], zero, load(from + at, LANES) * scale), LANES);
-            else if (lanes > 0)
-                store(to + at, where(dropped[q], zero, load(from + at, lanes) * scale), lanes);
+                continue;
+            }
+            for (int64_t l = 0; l < LANES; l++)
+                if (at + l >= 0 && at + l < count)
+                    to[at + l] = dropped[q][l] ? 0 : from[at + l] * scale;
         }
     }
 }
@@ -374,8 +378,8 @@ EXPORT void dropout(const float *from, float *to, int64_t count, uint32_t thresh
  * are used, and never written to memory.
  *
  * Dropout in between leaves every image a background of its own, so then all images are
- * multiplied. The values of image k at position p are dropped as those from index
- * (p * (n rounded up to TILE) + k) * filters on. */
+ * multiplied. The values of the batch's image k at position p are dropped as those from index
+ * (p * (the batch's images, rounded up to TILE) + k) * filters on. */
 
 typedef struct {
     int64_t count, active;     /* rows; how many of them, the first ones, are not flat */
@@ -430,18 +434,19 @@ INLINE void values_of(const tile *t, shape s, const float *weights, const float 
 /* Dropout on a tile's values. Those that are dropped have no winner. */
 INLINE void drop_values(const tile *t, shape s, drop d, int64_t position, float *x,
                         mask *winners) {
-    const int64_t tiles = (s.n + TILE - 1) / TILE, blocks = s.filters / LANES;
-    const int64_t first = (position * tiles + t->first / TILE) * TILE * s.filters;
+    const int64_t rows = (d.whole + TILE - 1) / TILE * TILE, blocks = s.filters / LANES;
+    const int64_t before = (d.first + t->first) % 8; /* 8 images of 16 filters are a group */
+    const int64_t first = (position * rows + d.first + t->first - before) * s.filters;
     const vector zero = {0};
-    mask dropped[TILE * MAX_FILTERS / LANES];
-    for (int64_t k = 0; index_of(k) < (t->images - t->first) * s.filters; k += LANES) {
+    mask dropped[(TILE + 8) * MAX_FILTERS / LANES];
+    for (int64_t k = 0; index_of(k) < (before + t->images - t->first) * s.filters; k += LANES) {
         mask drawn[8];
         draw_of(d, first / 8 + k, drawn);
         for (int q = 0; q < 8; q++) dropped[(index_of(k) + q * COUNTERS) / LANES] = drawn[q];
     }
     for (int64_t r = 0; r < t->count; r++)
         for (int64_t b = 0; b < blocks; b++) {
-            const mask gone = dropped[(t->image[r] - t->first) * blocks + b];
+            const mask gone = dropped[(before + t->image[r] - t->first) * blocks + b];
             float *value = x + r * s.filters + b * LANES;
             mask *winner = winners + r * blocks + b;
             store(value, where(gone, zero, load(value, LANES) * d.scale), LANES);
@@ -689,7 +694,7 @@ INLINE void conv_dense_gradients_of(shape s, drop d, const float *images, const 
         const shape s3 = {n, height, width, 3, filters, 0, units};                   \
         const shape s3_pool = {n, height, width, 3, filters, 1, units};              \
         const shape s = {n, height, width, size, filters, pool, units};              \
-        const drop d = {threshold, seed, draw, scale};                               \
+        const drop d = {threshold, seed, draw, scale, first, whole};                 \
         if (size == 3 && !pool)                                                      \
             part_of(s3, d, __VA_ARGS__, part);                                       \
         else if (size == 3)                                                          \
@@ -726,7 +731,8 @@ EXPORT void conv_dense(const float *images, const float *flat, const float *weig
                        const float *bias, const float *dense, const uint8_t *active,
                        float *partial, int64_t n, int64_t height, int64_t width, int64_t size,
                        int64_t filters, int64_t pool, int64_t units, uint32_t threshold,
-                       float scale, uint32_t seed, uint32_t draw, int threads) {
+                       float scale, uint32_t seed, uint32_t draw, int64_t first, int64_t whole,
+                       int threads) {
     EACH_PART(conv_dense_of, images, flat, weights, bias, dense, active, partial)
 }
 
@@ -738,7 +744,7 @@ EXPORT void conv_dense_gradients(const float *images, const float *flat, const f
                                  float *dense_gradients, float *partial, int64_t n, int64_t height,
                                  int64_t width, int64_t size, int64_t filters, int64_t pool,
                                  int64_t units, uint32_t threshold, float scale, uint32_t seed,
-                                 uint32_t draw, int threads) {
+                                 uint32_t draw, int64_t first, int64_t whole, int threads) {
     EACH_PART(conv_dense_gradients_of, images, flat, weights, bias, dense, active, gradients,
               summed, dense_gradients, partial)
 }
@@ -824,7 +830,8 @@ static void activate(float *values, const float *bias, int64_t n, int64_t units,
             store(values + k * units + u, where(sum <= zero, zero, sum), lanes);
         }
     if (d.threshold > 0)
-        dropout(values, values, n * units, d.threshold, d.scale, d.seed, d.draw, threads);
+        dropout(values, values, n * units, d.threshold, d.scale, d.seed, d.draw, d.first * units,
+                threads);
 }
 
 /* Set the gradients of values that are 0 to 0, and scale the others. */
@@ -857,7 +864,8 @@ INLINE float crossentropy(float *logits, const float *bias, int64_t classes, int
     return logf(sum) + highest - logits[label];
 }
 
-/* Write the loss, the mean over n images, the logits and the gradients of all weights and biases.
+/* Write the loss, the mean over n images, the logits, and what these n add to the gradients of all
+ * weights and biases: to those of the mean over a batch of `whole` images.
  *
  *   x         (n, sizes[0]); or, where weights[0] is null, the first layer's product, (n, sizes[1])
  *   labels    (n), each below sizes[layers]
@@ -869,8 +877,8 @@ INLINE float crossentropy(float *logits, const float *bias, int64_t classes, int
  *   measured  the loss, and how many labels the highest logit is right about
  *
  * Returns 0, or 1, and nothing written, where a label is none. */
-EXPORT int dense_loss(const float *x, const int64_t *labels, int64_t n, int64_t layers,
-                       const int64_t *sizes, const float *const *weights, const float *const *bias,
+EXPORT int dense_loss(const float *x, const int64_t *labels, int64_t n, int64_t whole,
+                       int64_t layers, const int64_t *sizes, const float *const *weights, const float *const *bias,
                        const drop *drops, float *const *values, float *const *gradients,
                        float *const *weight_gradients, float *const *bias_gradients,
                        float *scratch, float *measured, int threads) {
@@ -890,7 +898,7 @@ EXPORT int dense_loss(const float *x, const int64_t *labels, int64_t n, int64_t 
     }
     for (int64_t k = 0; k < n; k++)
         total += crossentropy(values[layers - 1] + k * classes, bias[layers - 1], classes,
-                              labels[k], 1.0f / (float)n, gradients[layers - 1] + k * classes,
+                              labels[k], 1.0f / (float)whole, gradients[layers - 1] + k * classes,
                               &right);
     measured[0] = (float)(total / (double)n);
     measured[1] = (float)right;

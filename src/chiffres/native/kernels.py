@@ -7,6 +7,7 @@ before calling. ctypes releases Python's global lock while a kernel runs.
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import sysconfig
 from collections.abc import Sequence
@@ -28,18 +29,19 @@ DROPOUT_STEPS = 2**16
 
 _POINTER, _INTEGER = ctypes.c_void_p, ctypes.c_int64
 _SHAPE = [*[_INTEGER] * 5, ctypes.c_int]
-_DROP = [ctypes.c_uint32, ctypes.c_float, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_int]
+_DROP = [ctypes.c_uint32, ctypes.c_float, ctypes.c_uint32, ctypes.c_uint32]
+_DENSE = [*[_INTEGER] * 7, *_DROP, *[_INTEGER] * 2, ctypes.c_int]
 _ARGUMENTS: dict[str, list[Any]] = {
     "conv_relu": [*[_POINTER] * 4, *_SHAPE],
     "conv_relu_pool": [*[_POINTER] * 5, *_SHAPE],
     "conv_relu_gradients": [*[_POINTER] * 4, *_SHAPE],
     "conv_relu_pool_gradients": [*[_POINTER] * 4, *_SHAPE],
     "find_active": [*[_POINTER] * 3, *_SHAPE],
-    "conv_dense": [*[_POINTER] * 7, *[_INTEGER] * 7, *_DROP],
-    "conv_dense_gradients": [*[_POINTER] * 10, *[_INTEGER] * 7, *_DROP],
-    "dropout": [*[_POINTER] * 2, _INTEGER, *_DROP],
+    "conv_dense": [*[_POINTER] * 7, *_DENSE],
+    "conv_dense_gradients": [*[_POINTER] * 10, *_DENSE],
+    "dropout": [*[_POINTER] * 2, _INTEGER, *_DROP, _INTEGER, ctypes.c_int],
     "multiply_zeros": [*[_POINTER] * 3, *[_INTEGER] * 5, ctypes.c_int],
-    "dense_loss": [*[_POINTER] * 2, *[_INTEGER] * 2, *[_POINTER] * 10, ctypes.c_int],
+    "dense_loss": [*[_POINTER] * 2, *[_INTEGER] * 3, *[_POINTER] * 10, ctypes.c_int],
 }
 
 
@@ -83,11 +85,15 @@ class Drop(NamedTuple):
         rate: the fraction of them, from 0 to below 1.
         seed: the key of the generator, 0 to 2³²-1.
         draw: which draw with this seed, 0 to 2³²-1.
+        first: the row of the batch that the first one of the values is.
+        whole: how many rows the batch has; 0: those of the values.
     """
 
     rate: float
     seed: int
     draw: int
+    first: int = 0
+    whole: int = 0
 
     @property
     def arguments(self) -> tuple[int, float, int, int]:
@@ -107,6 +113,8 @@ class _Drop(ctypes.Structure):
         ("seed", ctypes.c_uint32),
         ("draw", ctypes.c_uint32),
         ("scale", ctypes.c_float),
+        ("first", ctypes.c_int64),
+        ("whole", ctypes.c_int64),
     )
 
 
@@ -198,18 +206,24 @@ class DenseLoss:
         self.values: list[torch.Tensor] = []
 
     def __call__(
-        self, x: torch.Tensor, labels: torch.Tensor, drops: Sequence[Drop], given: bool
+        self,
+        x: torch.Tensor,
+        labels: torch.Tensor,
+        drops: Sequence[Drop],
+        given: bool,
+        whole: int = 0,
     ) -> tuple[float, int, torch.Tensor]:
         """Return loss, how many labels the logits are right about, and the logits.
 
-        Then ``of_kernels`` and ``of_biases`` are the gradients and, where the first product was
-        given, ``of_values[0]`` that of this product.
+        Then ``of_kernels`` and ``of_biases`` are what these rows add to the gradients of the whole
+        batch's loss and, where the first product was given, ``of_values[0]`` that of this product.
 
         Args:
             x: ``(n, inputs)`` float32; or the product of the first layer, ``(n, units)``.
             labels: ``(n,)`` int64.
             drops: what dropout makes 0 of each layer's values after its ReLU, of all but the last.
             given: whether ``x`` is the product of the first layer.
+            whole: the rows of the batch that these are of; 0: ``n``.
 
         Raises:
             IndexError: a label is none of the classes.
@@ -222,7 +236,7 @@ class DenseLoss:
             self._results = [_pointers(each) for each in (self.values, *gradients)]
         refused = _call(
             "dense_loss",
-            *(x.contiguous(), labels.contiguous(), len(x), len(biases)),
+            *(x.contiguous(), labels.contiguous(), len(x), whole or len(x), len(biases)),
             (ctypes.c_int64 * len(self.sizes))(*self.sizes),
             _pointers([None, *kernels[1:]] if given else kernels),
             _pointers(biases),
@@ -313,7 +327,8 @@ class _ConvDense(torch.autograd.Function):
         active = torch.empty((n, len(dense) // filters), dtype=torch.uint8)
         _call("find_active", images, flat, active, n, height, width, size, int(pool))
         inputs = images, flat, kernel, bias.contiguous(), dense, active
-        ctx.last = n, height, width, size, filters, int(pool), units, *drop.arguments
+        shape = n, height, width, size, filters, int(pool), units
+        ctx.last = *shape, *drop.arguments, drop.first, drop.whole or n
         partial = torch.empty((PARTS, n + 1, units))
         _call("conv_dense", *inputs, partial, *ctx.last)
         ctx.save_for_backward(*inputs)
@@ -358,7 +373,7 @@ def _pointers(tensors: Sequence[torch.Tensor | None]) -> ctypes.Array[ctypes.c_v
 
 def _as_drop(drop: Drop) -> _Drop:
     threshold, scale, seed, draw = drop.arguments
-    return _Drop(threshold, seed, draw, scale)
+    return _Drop(threshold, seed, draw, scale, drop.first, drop.whole)
 
 
 class _Dropout(torch.autograd.Function):
@@ -375,5 +390,6 @@ class _Dropout(torch.autograd.Function):
 def _drop(values: torch.Tensor, drop: Drop) -> torch.Tensor:
     values = values.contiguous()
     result = torch.empty_like(values)
-    _call("dropout", values, result, values.numel(), *drop.arguments)
+    offset = drop.first * math.prod(values.shape[1:])
+    _call("dropout", values, result, values.numel(), *drop.arguments, offset)
     return result

@@ -16,6 +16,8 @@ import torch.nn.functional as F  # noqa: N812 - as in Torch's own documentation
 
 from chiffres.models.backend import keras
 from chiffres.native import kernels
+from chiffres.native.joint import normalize_together
+from chiffres.native.team import Team
 
 Operation = Callable[[torch.Tensor], torch.Tensor]
 MOST_NONZERO = 0.5
@@ -39,28 +41,34 @@ class NotLowered(Exception):  # noqa: N818 - no error: such a model trains with 
     """Why a model keeps to plain Keras."""
 
 
-def lower(model: keras.Sequential, training: bool) -> list[Operation]:
+def lower(model: keras.Sequential, training: bool, team: Team | None = None) -> list[Operation]:
     """Return what ``model`` does to its inputs, one operation after the other.
 
     Args:
         model: built; its variables are used as they are, in place.
         training: whether dropout drops and batch normalization measures the batch.
+        team: the workers that do so together; None: this one alone.
 
     Raises:
         NotLowered: a layer, or one of its options, has no such operation.
     """
-    return lower_all(flatten(model), training)
+    return lower_all(flatten(model), (team or Team()) if training else None)
 
 
-def lower_all(layers: Iterable[Any], training: bool) -> list[Operation]:
-    """Return what ``layers``, the first ones of a model, do one after the other; see ``lower``."""
-    layers = [layer for layer in layers if training or not _is_dropout(layer)]
+def lower_all(layers: Iterable[Any], team: Team | None) -> list[Operation]:
+    """Return what ``layers``, the first ones of a model, do one after the other; see ``lower``.
+
+    Args:
+        layers: layers without a model among them.
+        team: the workers that train; None: nothing is trained.
+    """
+    layers = [layer for layer in layers if team or not _is_dropout(layer)]
     operations: list[Operation] = []
     inputs_only = True  # no weight before this layer, so nothing needs its input's gradient
     while layers:
-        fused, used = _first_layers(layers) if inputs_only else ([], 0)
+        fused, used = _first_layers(layers, team) if inputs_only else ([], 0)
         if not used:
-            fused, used = _lower(layers[0], training), 1
+            fused, used = _lower(layers[0], team), 1
         inputs_only = inputs_only and not any(layer.weights for layer in layers[:used])
         operations += fused
         del layers[:used]
@@ -86,7 +94,7 @@ def flatten(model: keras.Sequential) -> Iterator[Any]:
             yield layer
 
 
-def _lower(layer: Any, training: bool) -> list[Operation]:
+def _lower(layer: Any, team: Team | None) -> list[Operation]:
     kind = type(layer)
     if kind not in _LOWERINGS:
         raise NotLowered(f"the layer {layer.name!r} is a {kind.__name__}")
@@ -97,7 +105,7 @@ def _lower(layer: Any, training: bool) -> list[Operation]:
         raise NotLowered(f"the layer {layer.name!r} computes in {layer.dtype_policy.name}")
     if any(getattr(variable, "regularizer", None) for variable in layer.variables):
         raise NotLowered(f"the layer {layer.name!r} has a regularizer")
-    return _LOWERINGS[kind](layer, training)
+    return _LOWERINGS[kind](layer, team)
 
 
 _USUAL = {
@@ -127,7 +135,7 @@ _ACTIVATIONS: dict[Any, Operation] = {
 """All others are called as they are: Keras's functions take tensors too."""
 
 
-def _dense(layer: Any, training: bool) -> list[Operation]:
+def _dense(layer: Any, team: Team | None) -> list[Operation]:
     kernel: torch.Tensor = layer.kernel.value
     bias = _value(layer.bias)
 
@@ -140,7 +148,7 @@ def _dense(layer: Any, training: bool) -> list[Operation]:
     return [dense, *_activation(layer.activation)]
 
 
-def _convolution(layer: Any, training: bool) -> list[Operation]:
+def _convolution(layer: Any, team: Team | None) -> list[Operation]:
     kernel, bias = layer.kernel.value, _value(layer.bias)
     size, strides, dilation = layer.kernel_size, layer.strides, layer.dilation_rate
 
@@ -159,7 +167,7 @@ def _convolution(layer: Any, training: bool) -> list[Operation]:
     return [convolution, *_activation(layer.activation)]
 
 
-def _max_pooling(layer: Any, training: bool) -> list[Operation]:
+def _max_pooling(layer: Any, team: Team | None) -> list[Operation]:
     size, strides = layer.pool_size, layer.strides
 
     def max_pooling(x: torch.Tensor) -> torch.Tensor:
@@ -170,7 +178,7 @@ def _max_pooling(layer: Any, training: bool) -> list[Operation]:
     return [max_pooling]
 
 
-def _average_pooling(layer: Any, training: bool) -> list[Operation]:
+def _average_pooling(layer: Any, team: Team | None) -> list[Operation]:
     size, strides = layer.pool_size, layer.strides
 
     def average_pooling(x: torch.Tensor) -> torch.Tensor:
@@ -187,11 +195,11 @@ def _average_pooling(layer: Any, training: bool) -> list[Operation]:
     return [average_pooling]
 
 
-def _global_average_pooling(layer: Any, training: bool) -> list[Operation]:
+def _global_average_pooling(layer: Any, team: Team | None) -> list[Operation]:
     return [lambda x: x.mean((1, 2), keepdim=layer.keepdims)]
 
 
-def _batch_normalization(layer: Any, training: bool) -> list[Operation]:
+def _batch_normalization(layer: Any, team: Team | None) -> list[Operation]:
     if layer.axis not in (-1, layer.input_spec.ndim - 1):
         raise NotLowered(f"the layer {layer.name!r} normalizes axis {layer.axis}")
     mean, variance = layer.moving_mean.value, layer.moving_variance.value
@@ -204,47 +212,64 @@ def _batch_normalization(layer: Any, training: bool) -> list[Operation]:
 
     def measuring(x: torch.Tensor) -> torch.Tensor:
         x = x.movedim(-1, 1)
-        y, batch, inverse = torch.native_batch_norm(
-            x, scale, offset, None, None, True, 0.0, epsilon
-        )
+        if team and team.divides:
+            y, batch, spread = normalize_together(x, scale, offset, epsilon, team)
+        else:
+            y, batch, inverse = torch.native_batch_norm(
+                x, scale, offset, None, None, True, 0.0, epsilon
+            )
+            spread = (inverse**-2 - epsilon).clamp_(min=0)
         with torch.no_grad():  # Keras keeps the variance of the batch, Torch an estimate of all's
             mean.lerp_(batch, share)
-            variance.lerp_((inverse**-2 - epsilon).clamp_(min=0), share)
+            variance.lerp_(spread, share)
         return y.movedim(1, -1)
 
-    return [measuring if training and layer.trainable else frozen]
+    return [measuring if team and layer.trainable else frozen]
 
 
-def _dropout(layer: Any, training: bool) -> list[Operation]:
-    if kernels.LIBRARY is None:
-        return [lambda x: keras.random.dropout(x, layer.rate, seed=layer.seed_generator)]
-    return [lambda x: kernels.dropout(x.float(), draw(layer))]
+def _dropout(layer: Any, team: Team | None) -> list[Operation]:
+    team = team or Team()
+
+    def dropout(x: torch.Tensor) -> torch.Tensor:
+        if kernels.LIBRARY:
+            return kernels.dropout(x.float(), draw(layer, team))
+        if not team.divides:
+            return _keras_dropout(x, layer)
+        factors = _keras_dropout(torch.ones((team.whole, *x.shape[1:]), dtype=x.dtype), layer)
+        return x * factors[team.rows(team.whole)]
+
+    return [dropout]
 
 
-def draw(layer: Any) -> kernels.Drop:
+def _keras_dropout(x: torch.Tensor, layer: Any) -> torch.Tensor:
+    dropped: torch.Tensor = keras.random.dropout(x, layer.rate, seed=layer.seed_generator)
+    return dropped
+
+
+def draw(layer: Any, team: Team) -> kernels.Drop:
     """Return what a dropout layer drops next, and let its generator go on."""
     state = layer.seed_generator.state.value
     seed, number = (int(word) % 2**32 for word in state.tolist())
     state[1] += 1
-    return kernels.Drop(layer.rate, seed, number)
+    return kernels.Drop(layer.rate, seed, number, team.first, team.whole)
 
 
-def _flat(layer: Any, training: bool) -> list[Operation]:
+def _flat(layer: Any, team: Team | None) -> list[Operation]:
     return [lambda x: x.reshape(len(x), -1)]
 
 
-def _reshape(layer: Any, training: bool) -> list[Operation]:
+def _reshape(layer: Any, team: Team | None) -> list[Operation]:
     return [lambda x: x.reshape(len(x), *layer.target_shape)]
 
 
-def _rescaling(layer: Any, training: bool) -> list[Operation]:
+def _rescaling(layer: Any, team: Team | None) -> list[Operation]:
     scale, offset = layer.scale, layer.offset
     if not all(isinstance(each, int | float) for each in (scale, offset)):
         return [layer.call]
     return [(lambda x: x * scale + offset) if offset else (lambda x: x * scale)]
 
 
-def _relu(layer: Any, training: bool) -> list[Operation]:
+def _relu(layer: Any, team: Team | None) -> list[Operation]:
     if layer.threshold or layer.negative_slope:
         return [layer.call]
     if layer.max_value is None:
@@ -252,12 +277,12 @@ def _relu(layer: Any, training: bool) -> list[Operation]:
     return [lambda x: x.clamp(0, layer.max_value)]
 
 
-def _call(layer: Any, training: bool) -> list[Operation]:
+def _call(layer: Any, team: Team | None) -> list[Operation]:
     return [layer.call]
 
 
-_LOWERINGS: dict[type, Callable[[Any, bool], list[Operation]]] = {
-    keras.layers.Activation: lambda layer, training: _activation(layer.activation),
+_LOWERINGS: dict[type, Callable[[Any, Team | None], list[Operation]]] = {
+    keras.layers.Activation: lambda layer, team: _activation(layer.activation),
     keras.layers.AveragePooling2D: _average_pooling,
     keras.layers.BatchNormalization: _batch_normalization,
     keras.layers.Conv2D: _convolution,
@@ -275,12 +300,12 @@ _LOWERINGS: dict[type, Callable[[Any, bool], list[Operation]]] = {
 }
 
 
-def _first_layers(layers: Sequence[Any]) -> tuple[list[Operation], int]:
+def _first_layers(layers: Sequence[Any], team: Team | None) -> tuple[list[Operation], int]:
     """Return the C kernel for the first layers, and how many they are: 0 where there is none."""
     if kernels.LIBRARY and type(layers[0]) is keras.layers.Dense and layers[0].units >= 16:
         return _first_dense(layers[0]), 1
     if kernels.LIBRARY and _is_single_channel(layers[0]):
-        return _first_convolution(layers)
+        return _first_convolution(layers, team or Team())
     return [], 0
 
 
@@ -291,7 +316,7 @@ def mostly_zeros(x: torch.Tensor) -> bool:
 
 
 def _first_dense(layer: Any) -> list[Operation]:
-    dense, *after = _lower(layer, training=True)
+    dense, *after = _lower(layer, None)
     kernel, bias = layer.kernel.value, _value(layer.bias)
 
     def of_pixels(x: torch.Tensor) -> torch.Tensor:
@@ -303,20 +328,20 @@ def _first_dense(layer: Any) -> list[Operation]:
     return [of_pixels, *after]
 
 
-def _first_convolution(layers: Sequence[Any]) -> tuple[list[Operation], int]:
+def _first_convolution(layers: Sequence[Any], team: Team) -> tuple[list[Operation], int]:
     convolution, *others = layers
-    _lower(convolution, training=True)  # raises where an option has no operation
+    _lower(convolution, None)  # raises where an option has no operation
     kernel, bias = convolution.kernel.value, _value(convolution.bias)
     if bias is None:
         bias = torch.zeros(convolution.filters)
     pool = bool(others) and _halves(others[0])
     dropout, dense = _flattened_into(others[pool:])
     if dense and kernels.takes(convolution.filters, dense.units):
-        after = _lower(dense, training=True)[1:]
+        after = _lower(dense, None)[1:]
         weights, offset = dense.kernel.value, _value(dense.bias)
 
         def together(x: torch.Tensor) -> torch.Tensor:
-            drop = draw(dropout) if dropout else kernels.KEEP_ALL
+            drop = draw(dropout, team) if dropout else kernels.KEEP_ALL
             product = kernels.conv_dense(x, kernel, bias, weights, pool, drop)
             return product if offset is None else product + offset
 
@@ -357,7 +382,7 @@ def _flattened_into(layers: Sequence[Any]) -> tuple[Any, Any]:
     if type(others[0]) not in (keras.layers.Dense, Product):
         return None, None
     if dropout:
-        _lower(dropout, training=True)
+        _lower(dropout, None)
     return dropout, others[0]
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from chiffres.models.backend import keras
 from chiffres.native.head import Head, with_head
 from chiffres.native.layers import NotLowered, Operation, lower, softmax
 from chiffres.native.optimizers import updater
+from chiffres.native.team import Team
 
 Logs = dict[str, Any]
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -25,6 +25,8 @@ class Step:
 
     A batch with sample weights, or of shapes that the model does not take, goes to Keras's own
     step, which treats it or says what is wrong with it.
+
+    Each worker of a team is given the whole batch, and takes its rows.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Step:
         training: bool,
         training_loss: Loss | None = None,
         bfloat16: bool = False,
+        team: Team | None = None,
     ) -> None:
         if type(model) is not keras.Sequential:
             raise NotLowered(f"it is a {type(model).__name__}, not a Sequential")
@@ -42,7 +45,8 @@ class Step:
             raise NotLowered("its variables are not on the CPU")
         self.model = model
         self.input_shape = tuple(model.input_shape[1:])
-        self.operations = lower(model, training)
+        self.team = team or Team()
+        self.operations = lower(model, training, self.team)
         self.bfloat16 = bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
         self.head: Head | None = None
         self.variables = model.trainable_variables
@@ -54,10 +58,12 @@ class Step:
         if self.loss_on_logits:
             self.operations.pop()
         if training and self.loss_on_logits is _sparse and not model.optimizer.loss_scale_factor:
-            self.operations, self.head = with_head(model) or (self.operations, None)
+            self.operations, self.head = with_head(model, self.team) or (self.operations, None)
         if training and not self.values:
             raise NotLowered("nothing in it is trainable")
         self.metrics = _accuracies(model)
+        if self.metrics is None and self.team.size > 1:
+            raise NotLowered("it has metrics that do not add up over workers")
         self.means = [_Mean(each) for each in (model._loss_tracker, *(self.metrics or []))]
         if training:
             self.update = updater(model.optimizer, self.variables)
@@ -72,30 +78,37 @@ class Step:
         if batch is None:
             logs: Logs = self.model.train_step(data[0])
             return logs
-        if self.head:
-            return self._train_with_head(self.head, *batch)
-        x, y = batch
-        output, loss = self._forward(x, y, training=True)
-        self._refuse(bool(loss.isnan()))
-        scaled = self.model.optimizer.scale_loss(loss)
-        self.update(torch.autograd.grad(scaled, self.values))
-        return self._measure(x, y, output.detach(), loss.detach())
+        learn = self._learn_with_head if self.head else self._learn
+        gradients, counts, output = learn(*batch)
+        *gradients, counts = self.team.sum_all([*gradients, counts])
+        self._refuse(bool(counts[0].isnan()))
+        self.update(gradients)
+        return self._measure(*batch, output, counts)
 
-    def _train_with_head(self, head: Head, x: torch.Tensor, y: torch.Tensor) -> Logs:
+    def _learn(
+        self, x: torch.Tensor, y: torch.Tensor
+    ) -> tuple[Sequence[torch.Tensor], torch.Tensor, torch.Tensor]:
+        """Return what these rows add to the gradients and the counts, and what they came out as."""
+        output, loss = self._forward(x, y, training=True)
+        scaled = self.model.optimizer.scale_loss(loss * self.team.share)
+        gradients = torch.autograd.grad(scaled, self.values)
+        return gradients, self._counts(y, output.detach(), loss.detach()), output.detach()
+
+    def _learn_with_head(
+        self, x: torch.Tensor, y: torch.Tensor
+    ) -> tuple[Sequence[torch.Tensor], torch.Tensor, torch.Tensor]:
+        assert self.head
         entering = self._operate(x)
-        found = head(entering.detach(), y.reshape(len(y)).long())
-        self._refuse(math.isnan(found.loss))
+        found = self.head(entering.detach(), y.reshape(len(y)).long())
         gradients = found.gradients
         if found.of_product is not None:
             before = self.values[: len(self.values) - len(gradients)]
             gradients = [*torch.autograd.grad(entering, before, found.of_product), *gradients]
-        self.update(gradients)
         if self.metrics is None or any(type(metric) is not _SPARSE for metric in self.metrics):
-            return self._measure(x, y, found.logits, torch.tensor(found.loss))
-        self.means[0].add(found.loss * len(x), len(x))
-        for mean in self.means[1:]:
-            mean.add(found.right, len(x))
-        return {mean.name: mean.result() for mean in self.means}
+            counts = self._counts(y, found.logits, torch.tensor(found.loss))
+        else:
+            counts = torch.tensor([found.loss * len(x), *[found.right] * len(self.metrics)])
+        return gradients, counts, found.logits
 
     def _refuse(self, is_nan: bool) -> None:
         if is_nan:
@@ -112,9 +125,12 @@ class Step:
             if batch is None:
                 logs: Logs = self.model.test_step(data[0])
                 return logs
-            return self._measure(*batch, *self._forward(*batch, training=False))
+            output, loss = self._forward(*batch, training=False)
+            counts = self.team.sum(self._counts(batch[1], output, loss))
+            return self._measure(*batch, output, counts)
 
     def _batch(self, data: Any) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Return this worker's rows of a batch; None where Keras's own step is to have it."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if sample_weight is not None or y is None:
             return None
@@ -125,7 +141,8 @@ class Step:
             x = x.unsqueeze(-1)  # as Keras does
         if self.loss_on_logits is _sparse and y.shape not in ((len(x),), (len(x), 1)):
             return None
-        return x.to(torch.float32), y
+        rows = self.team.take(len(x))
+        return x[rows].to(torch.float32), y[rows]
 
     def _operate(self, x: torch.Tensor) -> torch.Tensor:
         if self.bfloat16:
@@ -142,17 +159,23 @@ class Step:
             return output, self.loss_on_logits(y, output)
         return output, self.model._compute_loss(x=x, y=y, y_pred=output, training=training)
 
+    def _counts(self, y: torch.Tensor, output: torch.Tensor, loss: torch.Tensor) -> torch.Tensor:
+        """Return the sum of the rows' losses and, for each metric, how many rows are right."""
+        counts = [loss * len(y)]
+        for metric in self.metrics or []:
+            labels = y.argmax(-1) if type(metric) is _CATEGORICAL else y.reshape(len(y))
+            counts.append((output.argmax(-1) == labels).sum(dtype=loss.dtype))
+        return torch.stack(counts)
+
     def _measure(
-        self, x: torch.Tensor, y: torch.Tensor, output: torch.Tensor, loss: torch.Tensor
+        self, x: torch.Tensor, y: torch.Tensor, output: torch.Tensor, counts: torch.Tensor
     ) -> Logs:
-        self.means[0].add(loss * len(x), len(x))
+        for mean, count in zip(self.means, counts, strict=True):
+            mean.add(count, self.team.whole)
         if self.metrics is None:
             predicted = softmax(output) if self.loss_on_logits else output
             logs: Logs = self.model.compute_metrics(x, y, predicted)
             return logs
-        for metric, mean in zip(self.metrics, self.means[1:], strict=True):
-            labels = y.argmax(-1) if type(metric) is _CATEGORICAL else y.reshape(len(y))
-            mean.add((output.argmax(-1) == labels).sum(), len(x))
         return {mean.name: mean.result() for mean in self.means}
 
 
@@ -180,7 +203,7 @@ class _Mean:
         self.name = metric.name
         self.total, self.count = metric.total.value, metric.count.value
 
-    def add(self, total: torch.Tensor | float, count: int) -> None:
+    def add(self, total: torch.Tensor, count: int) -> None:
         self.total.add_(total)
         self.count.add_(count)
 

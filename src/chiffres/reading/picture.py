@@ -6,7 +6,9 @@ that a person can read survive it, and all later stages take time by the pixel.
 
 from __future__ import annotations
 
+import logging
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,3 +146,10 @@ def _reduced(pixels: Pixels, width: int, height: int) -> Picture:
     if pixels.shape[0] * pixels.shape[1] > MOST_PIXELS:
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
     return Picture(pixels, width, height)
+
+
+def hush_pillow() -> None:
+    """Keep Pillow from telling what is odd in a file, whether it can be read or not."""
+    warnings.filterwarnings("ignore", module="PIL")
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    logging.getLogger("PIL").propagate = False

@@ -65,3 +65,8 @@ class Reading:
             ],
             "error": None,
         }
+
+
+def unread(path: str, error: str) -> dict[str, Any]:
+    """Return what ``Reading.json`` does, of a picture that cannot be read."""
+    return {"path": path, "text": "", "lines": [], "digits": [], "error": error}

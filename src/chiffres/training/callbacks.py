@@ -10,7 +10,6 @@ import numpy as np
 
 from chiffres.errors import RunError, TrainingError
 from chiffres.models.backend import keras
-from chiffres.storage import replacing
 from chiffres.training.batches import Shuffled
 from chiffres.training.recipe import Recipe
 from chiffres.training.run import COLUMNS, SCHEMA, Run
@@ -100,8 +99,7 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         self.epoch_seconds.append(round(self.trained - self.started, 3))
         self.run.write_history(self.history)
         self.run.record(**self._metrics(epoch))
-        with replacing(self.run.model_path) as temporary:
-            self.model.save(temporary)
+        self.run.save(self.model)
         self.run.record(epochs=epoch + 1)
 
     def _metrics(self, epochs: int) -> dict[str, Any]:

@@ -22,7 +22,8 @@ import chiffres
 from chiffres.data import Dataset
 from chiffres.errors import RunError
 from chiffres.models.files import MODEL_FILE, find_model
-from chiffres.storage import write_text
+from chiffres.storage import replacing, write_text
+from chiffres.training.mirror import Mirror
 from chiffres.training.recipe import Recipe, load_recipe
 
 SCHEMA = 1
@@ -39,9 +40,11 @@ class Run:
 
     Attributes:
         folder: where its files lie.
+        mirror: where what is written there is put too, if anywhere.
     """
 
     folder: Path
+    mirror: Mirror | None = None
 
     @property
     def model_path(self) -> Path:
@@ -83,15 +86,17 @@ class Run:
         """Return the content of ``environment.json``."""
         return self._json("environment.json")
 
-    def start(self, recipe: Recipe, dataset: Dataset, backend: str) -> None:
+    def start(self, recipe: Recipe, dataset: Dataset, backend: str, workers: int = 1) -> None:
         """Write down what is about to be trained, on what, with what."""
         made_with = environment(dataset, backend)
+        if workers > 1:
+            made_with["workers"] = workers
         for what, model in (("start", recipe.start), ("teacher", recipe.teacher)):
             if model:
                 content = find_model(model).read_bytes()
                 made_with[f"{what}_sha256"] = hashlib.sha256(content).hexdigest()
         self._write_json("environment.json", made_with)
-        write_text(self.folder / "recipe.toml", recipe.toml())
+        self._write("recipe.toml", recipe.toml())
 
     def write_history(self, history: History) -> None:
         """Write ``history.csv``, one row per epoch."""
@@ -100,7 +105,14 @@ class Run:
         writer.writerow(["epoch", *COLUMNS])
         for epoch, row in enumerate(zip(*(history[name] for name in COLUMNS), strict=True), 1):
             writer.writerow([epoch, *row])
-        write_text(self.folder / "history.csv", text.getvalue())
+        self._write("history.csv", text.getvalue())
+
+    def save(self, model: Any) -> None:
+        """Write ``model.keras``, with the optimizer."""
+        with replacing(self.model_path) as temporary:
+            model.save(temporary)
+        if self.mirror:
+            self.mirror.put(self.model_path)
 
     def record(self, **metrics: Any) -> None:
         """Add ``metrics`` to ``metrics.json``, replacing those of the same name."""
@@ -119,7 +131,12 @@ class Run:
         return content
 
     def _write_json(self, name: str, content: dict[str, Any]) -> None:
-        write_text(self.folder / name, json.dumps(content, indent=2) + "\n")
+        self._write(name, json.dumps(content, indent=2) + "\n")
+
+    def _write(self, name: str, text: str) -> None:
+        write_text(self.folder / name, text)
+        if self.mirror:
+            self.mirror.put(self.folder / name)
 
 
 def environment(dataset: Dataset, backend: str) -> dict[str, Any]:

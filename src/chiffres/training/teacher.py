@@ -14,6 +14,7 @@ from chiffres.models.backend import BACKEND, keras
 from chiffres.models.files import load_model
 from chiffres.native.frozen import freeze
 from chiffres.native.layers import NotLowered, softmax
+from chiffres.native.team import Team
 from chiffres.training.augment import Augmentation
 from chiffres.training.loss import Loss
 
@@ -49,9 +50,12 @@ class Teacher:
         self.share = share
         self.answers = torch.empty(0)
 
-    def beside(self, augmentation: Augmentation | None) -> _Lesson:
-        """Return what does as ``augmentation`` to a batch, and lets the teacher see the result."""
-        return _Lesson(self, augmentation)
+    def beside(self, augmentation: Augmentation | None, team: Team) -> _Lesson:
+        """Return what does as ``augmentation`` to a batch, and lets the teacher see the result.
+
+        It sees this worker's rows alone.
+        """
+        return _Lesson(self, augmentation, team)
 
     def see(self, images: torch.Tensor) -> None:
         """Answer to a batch, ``(n, …)`` of 28×28 values each, 0 to 255."""
@@ -82,13 +86,14 @@ class Teacher:
 class _Lesson:
     """Changes a batch, and lets the teacher see it."""
 
-    def __init__(self, teacher: Teacher, augmentation: Augmentation | None) -> None:
+    def __init__(self, teacher: Teacher, augmentation: Augmentation | None, team: Team) -> None:
         self.teacher = teacher
         self.augmentation = augmentation
+        self.team = team
 
     def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Return ``images`` changed, as the augmentation does it."""
         if self.augmentation:
             images = self.augmentation(images, generator)
-        self.teacher.see(images)
+        self.teacher.see(images[self.team.rows(len(images))])
         return images

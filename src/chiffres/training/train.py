@@ -6,6 +6,7 @@ import functools
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from chiffres.data import Dataset, load_dataset
@@ -14,12 +15,14 @@ from chiffres.models import build_model, find_builder
 from chiffres.models.backend import BACKEND, keras
 from chiffres.models.files import load_model
 from chiffres.native import accelerate
+from chiffres.native.team import Team
 from chiffres.storage import remove_unfinished
 from chiffres.training import few_bits
 from chiffres.training.augment import find_augmentation
 from chiffres.training.batches import Change, make_batches, with_additions
 from chiffres.training.callbacks import AccuracyOfDigits, Randomness, Recorder
 from chiffres.training.loss import NOT_A_DIGIT, Loss, crossentropy, train_on_logits
+from chiffres.training.mirror import Mirror
 from chiffres.training.progress import ProgressBar
 from chiffres.training.recipe import Recipe
 from chiffres.training.run import Run
@@ -35,6 +38,8 @@ def train(
     resume: bool = False,
     log: Sequence[str] = (),
     show_progress: bool = True,
+    storage: str = "",
+    team: Team | None = None,
 ) -> Run:
     """Train a recipe's model and leave a run in the folder ``out``.
 
@@ -49,22 +54,68 @@ def train(
             history as an uninterrupted one. A finished run is returned as it is.
         log: where else the run is to be shown: ``"tensorboard"``, ``"mlflow"``.
         show_progress: whether to say how the training goes.
+        storage: the URL of a folder that is to hold the run's files too, as they are after each
+            epoch; a run that is resumed is fetched from there.
+        team: the workers that train together, of which this process is one. Each has a folder of
+            its own; see ``chiffres.training.parallel``.
 
     Raises:
-        UsageError: ``out`` holds another run, or there is nothing to resume.
+        UsageError: ``out`` or ``storage`` holds another run, or there is nothing to resume.
         MissingExtraError: what is to show the run is not installed.
         TrainingError: the loss is no longer a number.
+        WorkerLost: another worker is gone.
     """
     dataset = dataset or load_dataset(recipe.data)
     recipe = recipe.model_copy(update={"data": dataset.name})
-    run = Run(Path(out))
+    run = prepare(recipe, out, dataset, resume=resume, log=log, storage=storage)
+    tracking = Tracking(run, log)
+    try:
+        if not run.finished:
+            _fit(run, recipe, dataset, tracking, show_progress, team or Team())
+    finally:
+        tracking.close()
+    return run
+
+
+def prepare(
+    recipe: Recipe,
+    out: str | Path,
+    dataset: Dataset,
+    *,
+    resume: bool = False,
+    log: Sequence[str] = (),
+    storage: str = "",
+    workers: int = 1,
+) -> Run:
+    """Begin a run, or fetch the one that is to be resumed; see ``train``.
+
+    Args:
+        recipe: what to train; its ``data`` is the name of ``dataset``, not ``auto``.
+        out: the run's folder.
+        dataset: what to train on.
+        resume: whether to go on with a run.
+        log: where else the run is to be shown.
+        storage: the URL of where the run's files are put too.
+        workers: how many processes are going to train it together.
+    """
+    run = Run(Path(out), Mirror(storage) if storage else None)
     check_trackers(log)
-    if resume:
-        _check_same(run, recipe, dataset)
+    stored = bool(run.mirror and run.mirror.holds_a_run)
+    if resume and run.mirror and stored:
+        with TemporaryDirectory() as looked_at:  # before anything is replaced in the folder
+            run.mirror.fetch(Path(looked_at), ("recipe.toml", "environment.json"))
+            _check_same(Run(Path(looked_at)), recipe, dataset, storage)
+        run.mirror.fetch(run.folder)
         remove_unfinished(run.folder)
-    elif run.exists:
+    elif resume:
+        _check_same(run, recipe, dataset, str(out))
+        remove_unfinished(run.folder)
+        if run.mirror:
+            run.mirror.put_all(run.folder)
+    elif run.exists or stored:
         raise UsageError(
-            f"{out}: holds a run already; resume it (--resume) or choose another folder"
+            f"{out if run.exists else storage}: holds a run already; "
+            "resume it (--resume) or choose another folder"
         )
     elif run.folder.exists() and not run.folder.is_dir():
         raise UsageError(f"{out}: not a folder; choose another")
@@ -77,44 +128,44 @@ def train(
             few_bits.check_bits(builder(), recipe.bits)
         if recipe.start:
             _take_weights(build_model(recipe.model, recipe.scale, **recipe.options), recipe.start)
-        run.start(recipe, dataset, BACKEND)
-    tracking = Tracking(run, log)
-    try:
-        if not run.finished:
-            _fit(run, recipe, dataset, tracking, show_progress)
-    finally:
-        tracking.close()
+        run.start(recipe, dataset, BACKEND, workers)
     return run
 
 
-def _check_same(run: Run, recipe: Recipe, dataset: Dataset) -> None:
+def _check_same(run: Run, recipe: Recipe, dataset: Dataset, where: str) -> None:
     if not run.exists:
-        raise UsageError(f"{run.folder}: no run to resume")
+        raise UsageError(f"{where}: no run to resume")
     changed = recipe.differences(run.recipe())
     if changed:
         raise UsageError(
-            f"{run.folder}: cannot be resumed with another recipe ({changed}); "
+            f"{where}: cannot be resumed with another recipe ({changed}); "
             "choose another folder or delete this one"
         )
     recorded = run.environment().get("dataset", {}).get("sha256")
     if recorded != dataset.checksum:
         raise UsageError(
-            f"{run.folder}: was begun on other digits "
+            f"{where}: was begun on other digits "
             f"(SHA-256 {recorded}, now {dataset.checksum}); "
             "choose another folder"
         )
 
 
 def _fit(
-    run: Run, recipe: Recipe, dataset: Dataset, tracking: Tracking, show_progress: bool
+    run: Run,
+    recipe: Recipe,
+    dataset: Dataset,
+    tracking: Tracking,
+    show_progress: bool,
+    team: Team,
 ) -> None:
     keras.utils.set_random_seed(recipe.seed)
     digits = with_additions(dataset.train, recipe)
     steps = math.ceil(len(digits) / recipe.batch_size)
     model = _resumed(run) or _compiled(recipe, steps)
-    loss, change = _lesson(recipe)
+    team.agree(each.value for each in model.weights)
+    loss, change = _lesson(recipe, team)
     train_on_logits(model, loss)
-    accelerate(model, loss, bfloat16=recipe.precision == "bfloat16")
+    accelerate(model, loss, bfloat16=recipe.precision == "bfloat16", team=team)
     batches = make_batches(digits, model, recipe.batch_size, change)
     done = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
     progress = ProgressBar(recipe.model, recipe.epochs, steps, done)
@@ -142,13 +193,13 @@ def _fit(
     run.record(epochs=recipe.epochs)  # a crash may have come between the last model and this
 
 
-def _lesson(recipe: Recipe) -> tuple[Loss | None, Change | None]:
+def _lesson(recipe: Recipe, team: Team) -> tuple[Loss | None, Change | None]:
     """Return what is minimised in place of the loss, and what is done to each batch."""
     augmentation = find_augmentation(recipe.augment)
     right = functools.partial(crossentropy, smoothing=recipe.label_smoothing)
     if recipe.teacher:
         teacher = Teacher(recipe.teacher, recipe.teaching)
-        return teacher.loss(right), teacher.beside(augmentation)
+        return teacher.loss(right), teacher.beside(augmentation, team)
     return right if recipe.has_negatives or recipe.label_smoothing else None, augmentation
 
 

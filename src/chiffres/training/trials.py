@@ -1,15 +1,12 @@
 """Trainings side by side: each a run in a folder, so that what was killed goes on where it was.
 
 An engine is given trials and says how each ended. Here there is one, processes on this machine;
-another needs no more than ``perform`` and a way to call it elsewhere.
+``cluster`` has another, which calls ``perform`` elsewhere.
 """
 
 from __future__ import annotations
 
-import functools
 import os
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +15,14 @@ from typing import Protocol
 import joblib
 from filelock import FileLock
 
-from chiffres.errors import ChiffresError
+from chiffres.data import load_dataset
+from chiffres.data.dataset import fold
+from chiffres.errors import ChiffresError, TrainingError
 from chiffres.models.backend import keras
+from chiffres.processes import end_with
 from chiffres.training.recipe import Recipe
 from chiffres.training.run import Run
 from chiffres.training.train import train
-
-ORPHANED = 3
-"""The exit code of a process whose parent is gone."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +32,12 @@ class Trial:
     Attributes:
         recipe: what to train; its ``data`` is the name of the very dataset, not ``auto``.
         folder: where the run is, or will be.
+        fold: in a cross-validation, which fold is left out, of how many; see ``fold`` of datasets.
     """
 
     recipe: Recipe
     folder: Path
+    fold: tuple[int, int] | None = None
 
     @property
     def run(self) -> Run:
@@ -92,7 +91,8 @@ class Processes:
 def perform(trial: Trial, log: Sequence[str] = (), parent: int | None = None) -> Outcome:
     """Train what a trial says, or go on with it; a finished one is left as it is.
 
-    One process at a time works on a trial: another waits for it.
+    One process at a time works on a trial: another waits for it. Where a process does not end with
+    its parent, as on Windows, the lock alone keeps two from one trial.
 
     Args:
         trial: what to train.
@@ -100,28 +100,33 @@ def perform(trial: Trial, log: Sequence[str] = (), parent: int | None = None) ->
         parent: the process that this one is to end with.
     """
     if parent is not None:
-        _end_with(parent)
+        end_with(parent)
     trial.folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(trial.folder.with_name(f".{trial.folder.name}.lock")):
         keras.utils.clear_session()  # so that each model's layers are numbered from the start
         try:
-            resume = trial.run.exists
-            train(trial.recipe, trial.folder, resume=resume, log=log, show_progress=False)
+            train(
+                trial.recipe,
+                trial.folder,
+                dataset=fold(load_dataset(trial.recipe.data), *trial.fold) if trial.fold else None,
+                resume=trial.run.exists,
+                log=log,
+                show_progress=False,
+            )
         except ChiffresError as error:
             return Outcome(trial, str(error))
     return Outcome(trial)
 
 
-@functools.cache
-def _end_with(parent: int) -> None:
-    """End this process once ``parent`` is gone, so that nothing trains on unasked.
+def perform_all(engine: Engine, trials: Sequence[Trial], log: Sequence[str] = ()) -> None:
+    """Have an engine finish all trials.
 
-    On Windows a process keeps its parent's number; there the lock alone keeps two from one trial.
+    Raises:
+        TrainingError: some were not finished.
     """
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-
-
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.2)
-    os._exit(ORPHANED)
+    failed = [outcome for outcome in engine(trials, log) if outcome.error]
+    if failed:
+        raise TrainingError(
+            f"{len(failed)} of {len(trials)} trainings failed; the first, "
+            f"{failed[0].trial.folder}: {failed[0].error}"
+        )
