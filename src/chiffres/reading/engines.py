@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from chiffres.cluster import connected, enter, reason
+from chiffres.cluster import CLIENT, connected, enter, reason
 from chiffres.errors import JobError
 from chiffres.processes import end_with
 from chiffres.reading.archive import Archive, Part, read_part
@@ -82,25 +82,48 @@ def on_ray(archive: Archive, on: str, workers: int | None = None) -> Iterator[Pa
     parts = archive.missing()
     if not parts:
         return
+    placed = dataclasses.replace(archive, folder=archive.folder.absolute())
+    work = (placed, parts, str(Path.cwd()), workers)
     with connected(on, workers):
-        import ray.data
+        import ray
 
-        ray.data.DataContext.get_current().enable_progress_bars = False
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
-        placed = dataclasses.replace(archive, folder=archive.folder.absolute())
-        done = ray.data.from_items(
-            [dataclasses.asdict(part) for part in parts], override_num_blocks=len(parts)
-        ).map_batches(
-            partial(_read_there, placed, str(Path.cwd())),
-            batch_size=1,
-            compute=ray.data.TaskPoolStrategy(size=workers),
-            num_cpus=1,
-        )
         try:
-            for row in done.iter_rows():
-                yield Part(**row)
+            if on.startswith(CLIENT):  # through which Ray Data does not work
+                driver = ray.remote(num_cpus=0)(_Driver).remote(*work)
+                yield from iter(lambda: ray.get(driver.next.remote()), None)
+            else:
+                yield from _given_out(*work)
         except ray.exceptions.RayError as error:
             raise JobError(f"{reason(error)}; {KEPT}") from error
+
+
+class _Driver:
+    """What gives the parts out, as an actor on the cluster."""
+
+    def __init__(self, *work: Any) -> None:
+        self._done = _given_out(*work)
+
+    def next(self) -> Part | None:
+        """Return the next part that is done, if there is one."""
+        return next(self._done, None)
+
+
+def _given_out(
+    archive: Archive, parts: list[Part], folder: str, workers: int | None
+) -> Iterator[Part]:
+    """Yield each part that is done."""
+    import ray.data
+
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    rows = [dataclasses.asdict(part) for part in parts]
+    done = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+        partial(_read_there, archive, folder),
+        batch_size=1,
+        compute=ray.data.TaskPoolStrategy(size=workers),
+        num_cpus=1,
+    )
+    yield from (Part(**row) for row in done.iter_rows())
 
 
 def _read_there(archive: Archive, folder: str, batch: dict[str, Any]) -> dict[str, Any]:
