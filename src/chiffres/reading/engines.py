@@ -116,18 +116,27 @@ def _given_out(
 
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    rows = [dataclasses.asdict(part) for part in parts]
-    done = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-        partial(_read_there, archive, folder),
+    places = [{"place": place} for place in range(len(parts))]
+    done = ray.data.from_items(places, override_num_blocks=len(parts)).map_batches(
+        partial(_read_there, archive, parts, folder),
         batch_size=1,
         compute=ray.data.TaskPoolStrategy(size=workers),
         num_cpus=1,
     )
-    yield from (Part(**row) for row in done.iter_rows())
+    for row in done.iter_rows():
+        if row["problem"]:
+            raise JobError(f"{row['problem']}; {KEPT}")
+        yield parts[row["place"]]
 
 
-def _read_there(archive: Archive, folder: str, batch: dict[str, Any]) -> dict[str, Any]:
-    """Read the one part of a batch on this node, as from ``folder``."""
+def _read_there(
+    archive: Archive, parts: list[Part], folder: str, batch: dict[str, Any]
+) -> dict[str, Any]:
+    """Read the one part whose place a batch holds on this node, as from ``folder``."""
     enter(folder)
-    read_part(archive, Part(**{name: int(values[0]) for name, values in batch.items()}))
-    return batch
+    problem = ""
+    try:
+        read_part(archive, parts[int(batch["place"][0])])
+    except Exception as error:  # Ray Data would keep its text from who reads
+        problem = reason(error)
+    return {"place": batch["place"], "problem": [problem]}
