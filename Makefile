@@ -22,6 +22,9 @@ notebooks: .venv  ## make the notebooks anew from notebooks/course.py
 test-course: .venv  ## run the notebooks from top to bottom, in both languages
 	scripts/test-course
 
+test-cluster: .venv  ## sweeps and readings on several nodes of Ray, one of which is killed
+	scripts/test-cluster
+
 docs: .venv  ## the documentation site, into site/
 	scripts/docs
 
@@ -43,4 +46,4 @@ clean:  ## remove what the targets above made; runs/ stays
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
 
-.PHONY: lab course notebooks test test-backends test-course bench docs embedded weights build clean help
+.PHONY: lab course notebooks test test-backends test-course test-cluster bench docs embedded weights build clean help

@@ -328,6 +328,19 @@ def test_a_sweep_trains_side_by_side_and_ends_in_the_report(
     assert "holds a sweep already; resume it (--resume)" in again.stderr
 
 
+def test_a_training_that_fails_is_told_in_the_sweep_s_exit_code(
+    digits_file: Path, tmp_path: Path
+) -> None:
+    shown = chiffres(
+        *("sweep", "dense", "--data", f"npz:{digits_file}", "--over", "learning_rate=0.001,1e30"),
+        *("--set", "epochs=1", "--set", "optimizer=sgd", "--jobs", 1, "--out", "sweep"),
+        cwd=tmp_path,
+    )
+    assert shown.returncode == 1
+    assert "learning_rate=1e30 seed-9000: the loss is not a number" in shown.stderr
+    assert "the report: sweep" in shown.stdout
+
+
 def test_data_show_prints_the_lab_s_lines_and_draws(digits_file: Path, tmp_path: Path) -> None:
     shown = chiffres("data", "show", f"npz:{digits_file}", "--out", "drawn", cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr

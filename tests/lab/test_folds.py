@@ -7,11 +7,12 @@ import pytest
 from scipy.stats import t
 
 from chiffres.data import Dataset
-from chiffres.errors import UsageError
+from chiffres.errors import TrainingError, UsageError
 from chiffres.evaluation.folds import CrossValidation
 from chiffres.lab.folds import cross_validate
 from chiffres.training.recipe import load_recipe
 from chiffres.training.run import Run
+from chiffres.training.trials import Processes
 
 RECIPE = load_recipe("dense", ["epochs=1", "scale=unit", "learning_rate=0.001"])
 
@@ -48,3 +49,15 @@ def test_the_interval_is_nadeau_and_bengio_s() -> None:
     reach = t.ppf(0.975, 4) * np.std(accuracies, ddof=1) * np.sqrt(1 / 5 + 12_000 / 48_000)
     assert found.interval == pytest.approx((0.96 - reach, 0.96 + reach))
     assert found.json()["accuracy_mean"] == pytest.approx(0.96)
+
+
+def test_an_engine_trains_the_same_folds(from_file: Dataset, tmp_path: Path) -> None:
+    here = cross_validate(RECIPE, from_file, 2, tmp_path / "here")
+    there = cross_validate(RECIPE, from_file, 2, tmp_path / "there", engine=Processes(1))
+    assert there == here
+
+
+def test_a_fold_that_fails_on_an_engine_is_told(from_file: Dataset, tmp_path: Path) -> None:
+    recipe = load_recipe("dense", ["epochs=1", "optimizer=sgd", "learning_rate=1e30"])
+    with pytest.raises(TrainingError, match=r"2 of 2 trainings failed; the first, .*fold-1-of-2: "):
+        cross_validate(recipe, from_file, 2, tmp_path, engine=Processes(1))

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from chiffres.cluster import connected, enter, reason
+from chiffres.cluster import CLIENT, connected, enter, reason
 from chiffres.errors import JobError
 from chiffres.processes import end_with
 from chiffres.reading.archive import Archive, Part, read_part
@@ -82,29 +82,61 @@ def on_ray(archive: Archive, on: str, workers: int | None = None) -> Iterator[Pa
     parts = archive.missing()
     if not parts:
         return
+    placed = dataclasses.replace(archive, folder=archive.folder.absolute())
+    work = (placed, parts, str(Path.cwd()), workers)
     with connected(on, workers):
-        import ray.data
+        import ray
 
-        ray.data.DataContext.get_current().enable_progress_bars = False
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
-        placed = dataclasses.replace(archive, folder=archive.folder.absolute())
-        done = ray.data.from_items(
-            [dataclasses.asdict(part) for part in parts], override_num_blocks=len(parts)
-        ).map_batches(
-            partial(_read_there, placed, str(Path.cwd())),
-            batch_size=1,
-            compute=ray.data.TaskPoolStrategy(size=workers),
-            num_cpus=1,
-        )
         try:
-            for row in done.iter_rows():
-                yield Part(**row)
+            if on.startswith(CLIENT):  # through which Ray Data does not work
+                driver = ray.remote(num_cpus=0)(_Driver).remote(*work)
+                yield from iter(lambda: ray.get(driver.next.remote()), None)
+            else:
+                yield from _given_out(*work)
         except ray.exceptions.RayError as error:
             raise JobError(f"{reason(error)}; {KEPT}") from error
 
 
-def _read_there(archive: Archive, folder: str, batch: dict[str, Any]) -> dict[str, Any]:
-    """Read the one part of a batch on this node, as from ``folder``."""
+class _Driver:
+    """What gives the parts out, as an actor on the cluster."""
+
+    def __init__(self, *work: Any) -> None:
+        self._done = _given_out(*work)
+
+    def next(self) -> Part | None:
+        """Return the next part that is done, if there is one."""
+        return next(self._done, None)
+
+
+def _given_out(
+    archive: Archive, parts: list[Part], folder: str, workers: int | None
+) -> Iterator[Part]:
+    """Yield each part that is done."""
+    import ray.data
+
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    places = [{"place": place} for place in range(len(parts))]
+    done = ray.data.from_items(places, override_num_blocks=len(parts)).map_batches(
+        partial(_read_there, archive, parts, folder),
+        batch_size=1,
+        compute=ray.data.TaskPoolStrategy(size=workers),
+        num_cpus=1,
+    )
+    for row in done.iter_rows():
+        if row["problem"]:
+            raise JobError(f"{row['problem']}; {KEPT}")
+        yield parts[row["place"]]
+
+
+def _read_there(
+    archive: Archive, parts: list[Part], folder: str, batch: dict[str, Any]
+) -> dict[str, Any]:
+    """Read the one part whose place a batch holds on this node, as from ``folder``."""
     enter(folder)
-    read_part(archive, Part(**{name: int(values[0]) for name, values in batch.items()}))
-    return batch
+    problem = ""
+    try:
+        read_part(archive, parts[int(batch["place"][0])])
+    except Exception as error:  # Ray Data would keep its text from who reads
+        problem = reason(error)
+    return {"place": batch["place"], "problem": [problem]}
