@@ -25,10 +25,11 @@ STICK_STRENGTH, STRENGTH = 0.5, 0.3
 STICK_PEN, PEN = 1.9, 3.5
 """The pen of a 1, or of another digit, whose loops may be filled, is at most this many times finer
 or broader than that of the others."""
-STICK_HEIGHT = (0.5, 1.6)
+STICK_HEIGHT = (0.5, 1.4)
 """How high a 1 is compared with the others."""
-DOUBTFUL_HEIGHT = (0.6, 1.5)
-"""Likewise, what may be a digit or not: an edge, a stain, or one that is badly written."""
+DOUBTFUL_HEIGHT, DOUBTFUL_STICK = 1.5, 0.6
+"""What may be a digit or not is at most so high compared with them, and what may be a 1 at least: it
+may as well be an edge."""
 STICK_WIDTH = 0.35
 """A 1 that is wider, as a share of its height, is no mere bar: it has a flag or a base."""
 THICKEST_STICK = 0.3
@@ -40,7 +41,7 @@ OFF_CENTRE = 0.2
 sides, is what is around the writing."""
 LEAST_HEIGHT = 0.35
 """How high another digit is, at least."""
-ABOVE_NOISE = 6.0
+ABOVE_NOISE = 4.5
 """How many standard deviations of the paper's noise stronger than paper a digit is."""
 SPACE = 0.7
 """A gap of this many heights of the line ends a word."""
@@ -188,8 +189,9 @@ def _written(line: Sequence[Found], usual: Usual, accept: Accept) -> list[Found]
 
 def _is_written(found: Found, usual: Usual, accepted: bool, among_digits: bool) -> bool:
     height, pen = found.piece.height / usual.height, found.pen / usual.pen
-    low, high = DOUBTFUL_HEIGHT
-    if not accepted and not low <= height <= high:
+    if not accepted and height > DOUBTFUL_HEIGHT:
+        return False
+    if not accepted and found.digit == STICK and height < DOUBTFUL_STICK:
         return False
     if not accepted or found.digit != STICK:
         return (

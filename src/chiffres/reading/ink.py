@@ -37,8 +37,11 @@ OF_ALL = 0.15
 """Ink begins at this share of the strongest ink anywhere, at least."""
 FAINTEST = 9.0
 """Nor is anything ink that differs from its paper by fewer grey levels (of 255)."""
-DEVIATIONS = 5.0
-"""Nor by fewer standard deviations of the paper's noise."""
+DEVIATIONS, FEWER_DEVIATIONS = 5.0, 2.5
+"""Nor by fewer standard deviations of the paper's noise than the first; what is connected with
+such ink begins at the second."""
+MOSTLY = 0.25
+"""Of what is so connected, this share is ink beyond doubt."""
 
 
 NOISY, LARGE = 5.0, 64
@@ -223,18 +226,38 @@ def _closed(shades: Pixels, size: int) -> Pixels:
 
 def _ink_map(shades: Pixels, coarse: _Coarse, paper: Pixels) -> tuple[Pixels, Pixels, float]:
     """Return map, contrast and noise of an ``Ink`` that is dark in ``shades``."""
-    least = np.asarray(OF_PEAK * _peaks(cv2.subtract(paper, coarse.shades), coarse), np.uint8)
     height, width = shades.shape
-    paper, least = (
-        cv2.resize(each, (width, height), interpolation=cv2.INTER_LINEAR) for each in (paper, least)
-    )
+    distance = cv2.subtract(paper, coarse.shades)
+    paper = cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR)
     floor, noise = _noise(shades, paper)
     if noise > NOISY and min(shades.shape) > LARGE:
         shades = np.asarray(cv2.GaussianBlur(shades, (3, 3), 0), np.uint8)
+        distance = np.asarray(cv2.GaussianBlur(distance, (3, 3), 0), np.uint8)
         floor, noise = _noise(shades, paper)
+    least = np.asarray(OF_PEAK * _peaks(distance, coarse), np.uint8)
+    least = cv2.resize(least, (width, height), interpolation=cv2.INTER_LINEAR)
     distance = cv2.subtract(paper, shades)
-    least = cv2.max(least, max(FAINTEST, DEVIATIONS * noise) + floor)
-    return cv2.divide(distance, least, scale=CONTOUR), distance, noise
+    beyond_doubt = cv2.max(least, max(FAINTEST, DEVIATIONS * noise) + floor)
+    ink = cv2.divide(distance, beyond_doubt, scale=CONTOUR)
+    least = cv2.max(least, max(FAINTEST, FEWER_DEVIATIONS * noise) + floor)
+    return _continued(ink, cv2.divide(distance, least, scale=CONTOUR)), distance, noise
+
+
+def _continued(ink: Pixels, likely: Pixels) -> Pixels:
+    """Return an ink map in which strokes go on where they are likely to (hysteresis).
+
+    Source: J. Canny, A Computational Approach to Edge Detection, IEEE PAMI 8 (6), 1986.
+
+    Args:
+        ink: the map of what is ink beyond doubt.
+        likely: the map of what may be.
+    """
+    count, labels = cv2.connectedComponents((likely >= CONTOUR).view(np.uint8))
+    seen = np.bincount(labels.ravel(), (ink >= CONTOUR).ravel(), count)
+    size = np.bincount(labels.ravel(), minlength=count)
+    chosen = seen >= MOSTLY * size
+    chosen[0] = False
+    return np.where(chosen[labels], likely, ink)
 
 
 def _papers(coarse: _Coarse) -> tuple[Pixels, Pixels | None]:

@@ -87,16 +87,16 @@ class Reader:
         as_it_is = self._normalized(picture)
         if as_it_is:
             return as_it_is
-        page = self._found(picture.pixels)
+        page = self._of_either_polarity(picture.pixels)
         if page.ink.noise <= NOISY or _beyond_bars(page):
             return page
-        return _better(self._found(smoothed(picture.pixels)), page)
+        return _better(self._of_either_polarity(smoothed(picture.pixels)), page)
 
-    def _found(self, pixels: Pixels) -> Page:
+    def _of_either_polarity(self, pixels: Pixels) -> Page:
         pages: list[Page] = []
         for ink in find_ink(pixels):
             pages.append(self._page_of(ink, touching=not (pages and ink.certain)))
-            if ink.certain and any(_beyond_bars(page) or page.sole for page in pages[:1]):
+            if ink.certain and (_beyond_bars(pages[0]) or pages[0].sole):
                 break
         likelier, *other = pages
         if other and self._is_better(other[0], likelier):
