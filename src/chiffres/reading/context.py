@@ -28,8 +28,8 @@ or broader than that of the others."""
 STICK_HEIGHT = (0.5, 1.4)
 """How high a 1 is compared with the others."""
 DOUBTFUL_HEIGHT, DOUBTFUL_STICK = 1.5, 0.6
-"""What may be a digit or not is at most so high compared with them, and what may be a 1 at least: it
-may as well be an edge."""
+"""What may be a digit or not is at most so high compared with them, and what may be a 1 at least:
+it may as well be an edge."""
 STICK_WIDTH = 0.35
 """A 1 that is wider, as a share of its height, is no mere bar: it has a flag or a base."""
 THICKEST_STICK = 0.3
