@@ -78,11 +78,11 @@ def test_drawings_without_end_do_not_keep_a_photo_out() -> None:
     async def all_of_them(pool: Pool) -> list[bytes]:
         photos = asyncio.gather(*(pool.run(PHOTO, photo=True) for _ in range(2)))
         drawings = [asyncio.ensure_future(draw_on(pool, photos)) for _ in range(20)]
-        answers = await asyncio.wait_for(photos, 30)
+        answers = await asyncio.wait_for(photos, 60)
         await asyncio.gather(*drawings)
         return answers
 
-    with closing(Pool(MODELS, 1)) as pool:
+    with closing(Pool(MODELS, 1, Limits(waiting_seconds=60))) as pool:
         answers = asyncio.run(all_of_them(pool))
     assert all(b'"digits"' in answer for answer in answers)
 
