@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from chiffres.models.backend import BACKEND
@@ -73,6 +73,7 @@ def expected(name: str, images: Array, weights: Array, bias: Array) -> list[Arra
 
 @pytest.mark.parametrize("name", ["conv_relu", "conv_relu_pool"])
 @given(shape=shapes())
+@example(shape=(6, 9, 14, 6, 30))
 @settings(
     max_examples=40,
     deadline=None,
@@ -82,7 +83,10 @@ def test_outputs_and_gradients_are_the_references(
     native: ctypes.CDLL, name: str, shape: tuple[int, int, int, int, int]
 ) -> None:
     inputs = drawn(shape)
-    for found, wanted in zip(apply(name, *inputs), expected(name, *inputs), strict=True):
+    results, references = apply(name, *inputs), expected(name, *inputs)
+    np.testing.assert_allclose(results[0], references[0], rtol=1e-5, atol=1e-4)
+    assume(np.array_equal(results[0] > 0, references[0] > 0))  # what is about 0 may go either way
+    for found, wanted in zip(results, references, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 * (1 + abs(wanted).max()))
 
 
