@@ -99,9 +99,10 @@ def test_each_of_the_ten_digits_is_read_as_it_is_drawn(page: Page) -> None:
 
 def test_an_answer_comes_while_the_pen_is_still_down(page: Page) -> None:
     draw(page, [STROKES[7][0][:2]])
+    page.click("#undo")
+    expect_said(page, "")
     sheet = page.locator("#paper").bounding_box()
     assert sheet is not None
-    page.click("#undo")
     page.mouse.move(sheet["x"] + 0.3 * sheet["width"], sheet["y"] + 0.22 * sheet["height"])
     page.mouse.down()
     for x, y in ((0.7, 0.22), (0.45, 0.82)):
