@@ -43,8 +43,8 @@ def test_a_seed_gives_the_same_images_and_more_begin_with_the_same(
 ) -> None:
     few, many = (make(mnist_5k.train, count, seed) for count in (n, n + more))
     if make is unusual_forms:
-        np.testing.assert_array_equal(many.labels[:n], few.labels)
-        few, many = few.images, many.images
+        (few, values), (many, all_values) = few, many
+        np.testing.assert_array_equal(all_values[:n], values)
     assert many.shape == (n + more, 28, 28)
     assert many.dtype == np.uint8
     np.testing.assert_array_equal(many[:n], few)
@@ -52,14 +52,23 @@ def test_a_seed_gives_the_same_images_and_more_begin_with_the_same(
 
 
 def test_forms_are_of_their_digits_alone(mnist_5k: Dataset) -> None:
-    found = unusual_forms(mnist_5k.train, 300, 0)
-    assert set(found.labels) == set(FORMS)
+    assert set(unusual_forms(mnist_5k.train, 300, 0)[1]) == set(FORMS)
+
+
+@pytest.mark.parametrize("count", [0, 5])
+def test_where_nothing_can_be_added_nothing_is(mnist_5k: Dataset, count: int) -> None:
+    blank = Digits(np.zeros((3, 28, 28), np.uint8), np.array([0, 1, 7], np.uint8))
+    assert len(touching_digits(blank, count, 0)) == 0
+    for digits in (blank, only(mnist_5k.train, 3)):
+        images, labels = unusual_forms(digits, count, 0)
+        assert images.shape == (0, 28, 28)
+        assert labels.shape == (0,)
 
 
 def test_a_slash_divides_a_zero(mnist_5k: Dataset) -> None:
     zeros = only(mnist_5k.train, 0)
     before = np.mean([regions(image) > 2 for image in zeros.images[:200]])
-    after = np.mean([regions(image) > 2 for image in unusual_forms(zeros, 200, 0).images])
+    after = np.mean([regions(image) > 2 for image in unusual_forms(zeros, 200, 0)[0]])
     assert before < 0.05
     assert after > 0.5
 
@@ -73,7 +82,7 @@ def test_a_bar_crosses_the_stem_of_a_seven(mnist_5k: Dataset) -> None:
         return int((rows > 100).sum(axis=1).max())
 
     before = np.median([widest(image) for image in sevens.images[:200]])
-    after = np.median([widest(image) for image in unusual_forms(sevens, 200, 0).images])
+    after = np.median([widest(image) for image in unusual_forms(sevens, 200, 0)[0]])
     assert after >= before + 3
 
 
@@ -81,7 +90,7 @@ def test_an_upstroke_widens_a_one(mnist_5k: Dataset) -> None:
     """Where it stands upright; a leaning one is as wide already."""
     ones = only(mnist_5k.train, 1)
     upright = ones.take(np.flatnonzero([box(image)[1] <= 7 for image in ones.images]))
-    after = [box(image)[1] for image in unusual_forms(upright, 200, 0).images]
+    after = [box(image)[1] for image in unusual_forms(upright, 200, 0)[0]]
     assert np.median(after) >= 10
 
 

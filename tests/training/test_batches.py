@@ -146,7 +146,7 @@ def test_forms_are_digits_and_touching_ones_are_none(small: Dataset) -> None:
     assert len(examples.images) == len(examples) == 160
     assert set(examples.labels[100:120]) <= {0, 1, 7}
     assert set(examples.labels[120:]) == {NOT_A_DIGIT}
-    np.testing.assert_array_equal(examples.images[100:120], unusual_forms(small.test, 20, 7).images)
+    np.testing.assert_array_equal(examples.images[100:120], unusual_forms(small.test, 20, 7)[0])
     np.testing.assert_array_equal(examples.images[130:], touching_digits(small.test, 30, 7))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from chiffres.data.dataset import SIDE, Digits
+from chiffres.data.dataset import SIDE, Digits, Labels
 from chiffres.data.image import normalize
 from chiffres.data.pen import Floats, Grey
 
@@ -20,15 +20,20 @@ INK = 0.5
 """The share of full ink from which a pixel belongs to a stroke."""
 
 
-def unusual_forms(digits: Digits, n: int, seed: int) -> Digits:
+def unusual_forms(digits: Digits, n: int, seed: int) -> tuple[Grey, Labels]:
     """Return ``n`` digits, each a 0, a 1 or a 7 of ``digits`` brought to another form.
 
     Args:
-        digits: with at least one 0, 1 or 7 among them, unless ``n`` is 0.
+        digits: whose handwriting it is; where none of them is such a digit, none is returned.
         n: how many.
         seed: the same one gives the same digits, and a larger ``n`` adds to them.
+
+    Returns:
+        Images ``(n, 28, 28)`` and labels ``(n,)``, both uint8.
     """
-    able = np.flatnonzero(np.isin(digits.labels, list(FORMS)))
+    inked = digits.images.max(axis=(1, 2)) > 255 * INK
+    able = np.flatnonzero(np.isin(digits.labels, list(FORMS)) & inked)
+    n = n if len(able) else 0
     images = np.zeros((n, SIDE, SIDE), np.uint8)
     labels = np.zeros(n, np.uint8)
     for index in range(n):
@@ -36,7 +41,7 @@ def unusual_forms(digits: Digits, n: int, seed: int) -> Digits:
         chosen = able[int(rng.integers(len(able)))]
         labels[index] = digits.labels[chosen]
         images[index] = FORMS[int(labels[index])](rng, digits.images[chosen])
-    return Digits(images, labels)
+    return images, labels
 
 
 def slashed(rng: np.random.Generator, zero: Grey) -> Grey:

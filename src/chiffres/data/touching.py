@@ -28,33 +28,34 @@ def touching_digits(digits: Digits, n: int, seed: int) -> Grey:
     They are in MNIST's format, as if they were one digit: the longest side is 20 pixels.
 
     Args:
-        digits: whose handwriting it is.
+        digits: whose handwriting it is; where none of them has ink, none is returned.
         n: how many.
         seed: the same one gives the same images, and a larger ``n`` adds to them.
     """
-    images = np.zeros((n, SIDE, SIDE), np.uint8)
-    for index in range(n):
-        images[index] = _drawn(np.random.default_rng([seed, index, STREAM]), digits)
+    inked = digits.images[digits.images.max(axis=(1, 2)) > 255 * INK]
+    images = np.zeros((n if len(inked) else 0, SIDE, SIDE), np.uint8)
+    for index in range(len(images)):
+        images[index] = _drawn(np.random.default_rng([seed, index, STREAM]), inked)
     return images
 
 
-def _drawn(rng: np.random.Generator, digits: Digits) -> Grey:
+def _drawn(rng: np.random.Generator, digits: Grey) -> Grey:
     while True:
-        left, right = (_cropped(digits, rng) for _ in range(2))
+        left, right = (_cropped(rng, digits) for _ in range(2))
         whole = _beside(rng, left, right)
         kind = rng.random()
         if kind < CUT:
             width = left.shape[1] + round(right.shape[1] * rng.uniform(0.35, 0.8))
             whole = whole[:, :width] if rng.random() < 0.5 else whole[:, ::-1][:, :width][:, ::-1]
         elif kind < CUT + THIRD:
-            whole = _beside(rng, whole, _cropped(digits, rng))
+            whole = _beside(rng, whole, _cropped(rng, digits))
         if whole.shape[1] >= NARROWEST * whole.shape[0]:
             return normalize(_widened(rng, whole))
 
 
-def _cropped(digits: Digits, rng: np.random.Generator) -> Floats:
+def _cropped(rng: np.random.Generator, digits: Grey) -> Floats:
     """Return the ink of one of the digits, 0 to 1, without a margin."""
-    ink = digits.images[int(rng.integers(len(digits)))] / 255
+    ink = digits[int(rng.integers(len(digits)))] / 255
     rows, columns = (np.flatnonzero(ink.max(axis=axis) > INK) for axis in (1, 0))
     return np.asarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
 

@@ -50,11 +50,8 @@ def with_additions(digits: Digits, recipe: Recipe) -> Digits | Examples:
     """
     if not (recipe.forms or recipe.has_negatives):
         return digits
-    images, labels = [digits.images], [digits.labels]
-    if recipe.forms:
-        forms = unusual_forms(digits, round(recipe.forms * len(digits)), recipe.seed)
-        images.append(forms.images)
-        labels.append(forms.labels)
+    forms, values = unusual_forms(digits, round(recipe.forms * len(digits)), recipe.seed)
+    images, labels = [digits.images, forms], [digits.labels, values]
     for share, make in ((recipe.negatives, _negatives), (recipe.touching, touching_digits)):
         refused = make(digits, round(share * len(digits)), recipe.seed)
         images.append(refused)
