@@ -32,6 +32,8 @@ SURE_PART, TALL_PART, EASY_CUT, TWO_TALL = 0.99, 0.85, 1.7, 1.0
 """What it costs to take a piece for one digit that an easy cut parts in two digits as sure as the
 first, each of the second's share of its height. Of MNIST's digits hardly one in a thousand can be
 cut so, of the touching pairs that look like one digit one in six."""
+BEYOND_DOUBT = 0.97
+"""What the classifier is as sure of is one digit, unless it is parted so: any cut costs more."""
 MOST_ATOMS = 6
 """Of no more atoms is a digit made."""
 NEAR = 0.4
@@ -100,6 +102,34 @@ def classified(sheet: Sheet, pieces: Sequence[Piece], classify: Classify) -> lis
 
 
 @dataclass
+class CutUp:
+    """A piece, and the atoms that cuts make of it.
+
+    Attributes:
+        whole: the piece as one digit.
+        atoms: from left to right.
+        cut: of the cut after each atom but the last, what it costs.
+        easy: of each of these, whether it is an easy cut.
+    """
+
+    whole: Found
+    atoms: list[Piece]
+    cut: list[float] = field(default_factory=list)
+    easy: list[bool] = field(default_factory=list)
+
+    def halves(self) -> list[list[Piece]]:
+        """Return the two parts that each easy cut makes, where both are about as high as it all."""
+        least = TALL_PART * self.whole.piece.height
+        places = [number for number, easy in enumerate(self.easy, 1) if easy]
+        pairs = [[union(self.atoms[:place]), union(self.atoms[place:])] for place in places]
+        return [pair for pair in pairs if all(part.height >= least for part in pair)]
+
+    def mend(self) -> None:
+        """Undo the cuts."""
+        self.atoms, self.cut, self.easy = [self.whole.piece], [], []
+
+
+@dataclass
 class Line:
     """A line of atoms, and the candidates for its digits.
 
@@ -138,7 +168,13 @@ def read_lines(
         classify: ``(n, 28, 28)`` uint8 to ``(n, 10)`` float32.
         touching: whether a piece may be several digits.
     """
-    lattices = [_lattice(sheet, line, touching) for line in lines]
+    heights = [line_height(line) for line in lines]
+    cut_up = [
+        [_cut_up(sheet, found, height, touching) for found in line]
+        for line, height in zip(lines, heights, strict=True)
+    ]
+    _mend(sheet, [each for line in cut_up for each in line if _is_beyond_doubt(each)], classify)
+    lattices = [_lattice(line, height) for line, height in zip(cut_up, heights, strict=True)]
     wanted = [
         (lattice, span)
         for lattice in lattices
@@ -151,23 +187,50 @@ def read_lines(
     return [_best_path(lattice) for lattice in lattices]
 
 
-def _lattice(sheet: Sheet, line: Sequence[Found], touching: bool) -> Line:
-    height = line_height(line)
+def _cut_up(sheet: Sheet, found: Found, height: float, touching: bool) -> CutUp:
+    """Cut a piece of a line of such a height, if it may be several digits."""
+    if not touching or not _may_be_several(found, height):
+        return CutUp(found, [found.piece])
+    cuts = find_cuts(sheet.crop(found.piece))
+    if not cuts:
+        return CutUp(found, [found.piece])
+    left = max(0, found.piece.left - 1)
+    top = found.piece.top - max(0, found.piece.top - 1)
+    seams = [cut.columns[top : top + found.piece.height] + left for cut in cuts]
+    numbers, atoms = zip(*sheet.split(found.piece, seams), strict=True)
+    narrow = NARROW_CUT * max(0.0, 1 - found.piece.width / height)
+    return CutUp(
+        dataclasses.replace(found, piece=union(atoms)),
+        list(atoms),
+        [_cut_cost(cuts[number]) + narrow for number in numbers[:-1]],
+        [cuts[number].cost <= EASY_CUT for number in numbers[:-1]],
+    )
+
+
+def _is_beyond_doubt(cut_up: CutUp) -> bool:
+    whole = cut_up.whole
+    wide = whole.piece.width > WIDEST * whole.piece.height
+    return bool(cut_up.cut) and whole.confidence >= BEYOND_DOUBT and not wide
+
+
+def _mend(sheet: Sheet, cut_up: Sequence[CutUp], classify: Classify) -> None:
+    """Undo the cuts of digits beyond doubt that no easy cut parts in two."""
+    halves = [pair for each in cut_up for pair in each.halves()]
+    asked = iter(classified(sheet, [half for pair in halves for half in pair], classify))
+    for each in cut_up:
+        pairs = [[next(asked), next(asked)] for _ in each.halves()]
+        if not any(all(half.confidence >= SURE_PART for half in pair) for pair in pairs):
+            each.mend()
+
+
+def _lattice(line: Sequence[CutUp], height: float) -> Line:
     lattice = Line(height, [], [], [])
-    for found in line:
+    for each in line:
         first = len(lattice.atoms)
-        several = touching and _may_be_several(found, height)
-        cuts = find_cuts(sheet.crop(found.piece)) if several else []
-        left = max(0, found.piece.left - 1)
-        top = found.piece.top - max(0, found.piece.top - 1)
-        seams = [cut.columns[top : top + found.piece.height] + left for cut in cuts]
-        parts = sheet.split(found.piece, seams) if seams else [(0, found.piece)]
-        lattice.atoms += [part for _, part in parts]
-        narrow = NARROW_CUT * max(0.0, 1 - found.piece.width / height)
-        lattice.cut += [_cut_cost(cuts[number]) + narrow for number, _ in parts[:-1]] + [None]
-        lattice.easy += [cuts[number].cost <= EASY_CUT for number, _ in parts[:-1]] + [False]
-        whole = dataclasses.replace(found, piece=union([part for _, part in parts]))
-        lattice.candidates[first, len(lattice.atoms)] = whole
+        lattice.atoms += each.atoms
+        lattice.cut += [*each.cut, None]
+        lattice.easy += [*each.easy, False]
+        lattice.candidates[first, len(lattice.atoms)] = each.whole
     return lattice
 
 
