@@ -79,22 +79,33 @@ def _cheapest_paths(ink: Floats, pen: float) -> tuple[npt.NDArray[np.intp], Floa
     """
     height, width = ink.shape
     reach = max(1, round(REACH * height))
-    padded = np.pad(ink, ((0, 0), (reach + 1, reach + 1)))
-    bands = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 3, axis=1)
-    through, aside = np.float32(THROUGH / pen), np.float32(ASIDE / pen)
+    through, aside = THROUGH / pen, ASIDE / pen
+    padded = np.pad(ink, ((0, 0), (reach + 2, reach + 2)))
+    here, above = padded[1:, 1:-1], padded[:-1]
+    steps = (0, -1, 1)
+    # what a step to each pixel costs, from the row above: straight, from the left, from the right
+    costs = [
+        ENTERED * np.maximum(here - above[:, 1 + step : above.shape[1] - 1 + step], 0)
+        + np.float32(through) * here
+        + np.float32(abs(step) * aside)
+        for step in steps
+    ]
+    straight, left, right = (
+        np.lib.stride_tricks.sliding_window_view(cost[:, 1:-1], 2 * reach + 1, axis=1)
+        for cost in costs
+    )
     cost = np.full((width, 2 * reach + 3), np.inf, np.float32)  # with a border of no way
     inner = cost[:, 1:-1]
-    inner[:] = bands[0, :, 1:-1] * (ENTERED + through)
+    first = np.lib.stride_tricks.sliding_window_view(padded[0, 2:-2], 2 * reach + 1)
+    inner[:] = first * np.float32(ENTERED + through)
     ways = np.zeros((height, width, 2 * reach + 1), np.int8)
     for row in range(1, height):
-        here, above = bands[row, :, 1:-1], bands[row - 1]
-        best = cost[:, 1:-1] + ENTERED * np.maximum(here - above[:, 1:-1], 0)
-        for step in (-1, 1):
-            beside = slice(1 + step, cost.shape[1] - 1 + step)
-            other = cost[:, beside] + (ENTERED * np.maximum(here - above[:, beside], 0) + aside)
+        best = inner + straight[row - 1]
+        for step, others in ((-1, left), (1, right)):
+            other = cost[:, 1 + step : cost.shape[1] - 1 + step] + others[row - 1]
             ways[row][other < best] = step
-            best = np.minimum(best, other)
-        inner[:] = best + here * through
+            np.minimum(best, other, out=best)
+        inner[:] = best
     each = np.arange(width)
     paths = np.empty((width, height), np.intp)
     paths[:, -1] = inner.argmin(axis=1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -199,7 +199,7 @@ def _dark_share(shades: Pixels, size: int) -> float:
 def frame_is_light(shades: Pixels) -> bool:
     """Whether the frame of a picture, mostly paper, is lighter than the middle of its shades."""
     frame = np.concatenate([shades[0], shades[-1], shades[:, 0], shades[:, -1]])
-    low, high = np.percentile(shades, [1, 99])
+    low, high = _percentiles(shades, 1, 99)
     return bool(np.median(frame) > (low + high) / 2)
 
 
@@ -215,9 +215,8 @@ def _closed(shades: Pixels, size: int) -> Pixels:
     """
     beyond = cv2.copyMakeBorder(shades, size, size, size, size, cv2.BORDER_REFLECT)
     border = cv2.copyMakeBorder(shades, size, size, size, size, cv2.BORDER_REPLICATE)
-    change = np.subtract(border, beyond, dtype=np.int16)
-    change[np.abs(change) > SMOOTH] = 0  # a stroke, not the light
-    further = np.clip(border + change, 0, 255).astype(np.uint8)
+    further = cv2.addWeighted(border, 2, beyond, -1, 0)
+    further = np.where(cv2.absdiff(border, beyond) > SMOOTH, border, further)  # a stroke, no light
     height, width = shades.shape
     further[size : size + height, size : size + width] = shades
     closed = _morphology(further, cv2.MORPH_CLOSE, size)
@@ -293,19 +292,22 @@ def _missed(finer: Pixels, wider: Pixels, edges: Pixels, size: int) -> Pixels:
         edges: how much the shades change about each pixel.
         size: of the kernel of the finer estimate; a stroke that it misses is about as wide.
     """
-    strong = (wider > max(FAINTEST, 0.5 * float(np.percentile(wider, 99.5)))).view(np.uint8)
+    strong = (wider > max(FAINTEST, 0.5 * _percentiles(wider, 99.5)[0])).view(np.uint8)
     count, labels = cv2.connectedComponents(strong)
-    flat = labels.ravel()
-    area = np.bincount(flat, minlength=count)
-    found = np.bincount(flat, (finer > 0.7 * wider).ravel(), count) / area
-    depth = np.bincount(flat, wider.ravel(), count) / area
-    rim = np.where(cv2.erode(strong, np.ones((3, 3), np.uint8)) == 0, labels, 0).ravel()
-    length = np.maximum(1, np.bincount(rim, minlength=count))
-    sharp = np.bincount(rim, edges.ravel(), count) / length > SHARP * depth
-    core = cv2.erode(strong, np.ones((size * 2 // 3, size * 2 // 3), np.uint8)).ravel()
-    thick = np.bincount(flat, core, count) > 0
-    chosen = (found < WHOLE) & sharp & thick & ~_are_shadows(finer, wider, flat, area)
+    where = np.flatnonzero(labels)
+    label = labels.ravel()[where]
+    fine, broad, edge = (each.ravel()[where] for each in (finer, wider, edges))
+    area = np.maximum(1, np.bincount(label, minlength=count))
+    chosen = np.bincount(label, fine > 0.7 * broad, count) / area < WHOLE
     chosen[0] = False
+    if chosen.any():
+        depth = np.bincount(label, broad, count) / area
+        rim = cv2.erode(strong, np.ones((3, 3), np.uint8)).ravel()[where] == 0
+        length = np.maximum(1, np.bincount(label, rim, count))
+        sharp = np.bincount(label, rim * edge, count) / length > SHARP * depth
+        core = cv2.erode(strong, np.ones((size * 2 // 3, size * 2 // 3), np.uint8))
+        thick = np.bincount(label, core.ravel()[where], count) > 0
+        chosen &= sharp & thick & ~_are_shadows(fine, broad, label, area)
     return np.asarray(cv2.dilate(chosen[labels].view(np.uint8), np.ones((5, 5), np.uint8)))
 
 
@@ -315,13 +317,13 @@ def _are_shadows(
     """Whether what was labelled is a shadow with writing in it.
 
     Args:
-        finer: as above.
-        wider: as above.
-        labels: of all pixels, in one row.
+        finer: as above, of the pixels that were labelled.
+        wider: likewise.
+        labels: theirs.
         area: the pixels of each label.
     """
-    depth = wider.ravel().astype(np.float32)
-    detail, flat = finer.ravel() > DETAIL * depth, finer.ravel() < DETAIL / 2 * depth
+    depth = wider.astype(np.float32)
+    detail, flat = finer > DETAIL * depth, finer < DETAIL / 2 * depth
     details, flats = (np.bincount(labels, part, len(area)) for part in (detail, flat))
     written, shade = (
         np.bincount(labels, part * depth, len(area)) / np.maximum(1, size)
@@ -345,5 +347,20 @@ def _noise(shades: Pixels, paper: Pixels) -> tuple[float, float]:
     """
     step = max(1, round(math.sqrt(shades.size / 40_000)))
     sample = np.subtract(paper[::step, ::step], shades[::step, ::step], dtype=np.int16)
-    low, middle = np.percentile(sample, [16, 50])
-    return max(0.0, float(middle)), float(middle - low)
+    low, middle = _percentiles(sample, 16, 50)
+    return max(0.0, middle), middle - low
+
+
+def _percentiles(values: npt.NDArray[Any], *shares: float) -> list[float]:
+    """Return what ``np.percentile`` does, of integers with a small range, in a fifth of its time.
+
+    Args:
+        values: any shape, uint8 or int16.
+        shares: 0 to 100.
+    """
+    lowest = values.min()
+    upto = np.bincount((values - lowest).ravel()).cumsum()
+    ranks = np.array(shares) / 100 * (values.size - 1)
+    below = np.floor(ranks)
+    low, high = (np.searchsorted(upto, rank, side="right") for rank in (below, np.ceil(ranks)))
+    return [float(each) for each in lowest + low + (ranks - below) * (high - low)]

@@ -117,8 +117,10 @@ def _rules(runs: Pixels, ink: Pixels, run: int, whole: float) -> list[Rule]:
         return []
     joined = _closed(runs, run) | (_closed(runs, round(BRIDGED / 2 * side)) & (ink >= FAINT))
     _, labels, stats = components(joined)
-    long = np.flatnonzero(stats[1:, cv2.CC_STAT_WIDTH] >= PART * side) + 1
-    if len(long) > MOST:
+    widths = stats[1:, cv2.CC_STAT_WIDTH]
+    long = np.flatnonzero(widths >= PART * side) + 1
+    alone = len(long) < 2 and widths.max(initial=0) < whole * side
+    if alone or len(long) > MOST:
         return []
     found = [
         rule for label in long if (rule := _fitted(labels, stats[label], label, ink)) is not None
