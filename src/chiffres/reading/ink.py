@@ -267,12 +267,11 @@ def _papers(coarse: _Coarse) -> tuple[Pixels, Pixels | None]:
     which the finer kernel has taken a part for paper, it is right.
     """
     smooth = cv2.GaussianBlur(coarse.shades, (3, 3), 0)
-    edges = _morphology(coarse.shades, cv2.MORPH_GRADIENT, coarse.fine)
     fine = paper = _closed(smooth, coarse.fine)
     finer = coarse.fine
     for size in (2 * coarse.fine + 1, coarse.broad):
         wider = _closed(smooth, size)
-        missed = _missed(cv2.subtract(paper, smooth), cv2.subtract(wider, smooth), edges, finer)
+        missed = _missed(coarse, cv2.subtract(paper, smooth), cv2.subtract(wider, smooth), finer)
         if missed.any():
             paper = np.where(missed > 0, wider, paper)
         finer = size
@@ -283,25 +282,26 @@ def _blurred(paper: Pixels) -> Pixels:
     return np.asarray(cv2.blur(paper, (3, 3)), np.uint8)
 
 
-def _missed(finer: Pixels, wider: Pixels, edges: Pixels, size: int) -> Pixels:
+def _missed(coarse: _Coarse, finer: Pixels, wider: Pixels, size: int) -> Pixels:
     """Return a mask of the strokes that the finer estimate of the paper takes for paper in part.
 
     Args:
+        coarse: the picture.
         finer: how much darker than the finer estimate each pixel is.
         wider: likewise, than the wider one.
-        edges: how much the shades change about each pixel.
         size: of the kernel of the finer estimate; a stroke that it misses is about as wide.
     """
     strong = (wider > max(FAINTEST, 0.5 * _percentiles(wider, 99.5)[0])).view(np.uint8)
     count, labels = cv2.connectedComponents(strong)
     where = np.flatnonzero(labels)
     label = labels.ravel()[where]
-    fine, broad, edge = (each.ravel()[where] for each in (finer, wider, edges))
+    fine, broad = (each.ravel()[where] for each in (finer, wider))
     area = np.maximum(1, np.bincount(label, minlength=count))
     chosen = np.bincount(label, fine > 0.7 * broad, count) / area < WHOLE
     chosen[0] = False
     if chosen.any():
         depth = np.bincount(label, broad, count) / area
+        edge = _morphology(coarse.shades, cv2.MORPH_GRADIENT, coarse.fine).ravel()[where]
         rim = cv2.erode(strong, np.ones((3, 3), np.uint8)).ravel()[where] == 0
         length = np.maximum(1, np.bincount(label, rim, count))
         sharp = np.bincount(label, rim * edge, count) / length > SHARP * depth
