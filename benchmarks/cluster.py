@@ -1,13 +1,14 @@
 """What more processes, an engine and a larger archive cost on this machine.
 
-    python benchmarks/cluster.py [--pictures 2000] [--workers 2] [--on ray] [--json OUT]
+    python benchmarks/cluster.py [--pictures 2000] [--rounds 3] [--on ray] [--json OUT]
     python benchmarks/cluster.py --from OUT --price 0.04
 
 Crops of one digit and fields of a form are made and read: in a plain loop, and by ``read --out``
 with one worker and with several, each on one thread. The lists name the same few files over and
 over. Rates are of the difference between a list and one of a fifth of it, so that starting drops
-out. The memory of all processes is watched, also with ten times the pictures. Twelve trainings are
-swept, one at a time and several. ``--from`` prints what a very large archive needs, as Markdown.
+out; they are measured in turn, ``--rounds`` times. Twelve trainings are swept, one at a time and
+several. The memory of all processes is watched while a list of 28×28 pictures is read, and one ten
+times as long. ``--from`` prints what a very large archive needs, as Markdown.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ GOALS = {"crop": 1_000_000_000, "field": 100_000_000}
 START = 5
 """The list that is taken off is smaller by this factor."""
 TIMES_MORE = 10
-SWEEP = ("sweep", "dense", "--data", "mnist-5k", "--over", "batch_size=32,64,96,128")
+SWEEP = ("sweep", "conv", "--data", "mnist-5k", "--over", "batch_size=32,64,96,128")
 SEEDS = 3
-RATE, OVERHEAD, MEMORY, SECONDS = "rate", "overhead", "memory", "seconds"
+RATE, OVERHEAD, MEMORY, SECONDS, SCALING = "rate", "overhead", "memory", "seconds", "scaling"
 
 
 def make_pictures(folder: Path, digits: tuple[int, int]) -> list[Path]:
@@ -111,44 +112,74 @@ def children(process: psutil.Process) -> list[psutil.Process]:
 
 
 def measure_reading(
-    kind: str, folder: Path, count: int, workers: Sequence[int], on: str
+    kind: str, folder: Path, count: int, workers: Sequence[int], on: str, rounds: int
 ) -> list[Row]:
-    """Return rates, what the engine costs beside a loop, and memory."""
+    """Return rates, and what the engine costs beside a loop."""
     pictures = make_pictures(folder / kind, KINDS[kind])
-    alone = count / loop(pictures, count)
-    rows = [Row(kind, "loop", RATE, "pictures/s", [alone])]
+    alone: list[float] = []
+    rates: dict[int, list[float]] = {processes: [] for processes in workers}
+    for _ in range(rounds):
+        alone.append(count / loop(pictures, count))
+        for processes, measured in rates.items():
+            short, long = (
+                read(pictures, folder, number, processes, on)[0]
+                for number in (count // START, count)
+            )
+            measured.append((count - count // START) / (long - short))
+    rows = [Row(kind, "loop", RATE, "pictures/s", alone)]
+    rows += [Row(kind, engine(each), RATE, "pictures/s", rates[each]) for each in workers]
+    costs = [of_loop / rate - 1 for of_loop, rate in zip(alone, rates[1], strict=True)]
+    times = [rates[workers[-1]][number] / rates[1][number] for number in range(rounds)]
+    return [
+        *rows,
+        Row(kind, engine(1), OVERHEAD, "share", costs),
+        Row(kind, engine(workers[-1]), SCALING, "times", times),
+    ]
 
-    def read(number: int, processes: int) -> tuple[float, float]:
-        names = write_list(folder / f"{kind}.txt", pictures, number)
-        out = folder / f"{kind}-{number}-{processes}.parquet"
+
+def read(
+    pictures: Sequence[Path], folder: Path, number: int, processes: int, on: str
+) -> tuple[float, float]:
+    """Return the seconds and the MB that reading a list takes."""
+    names = write_list(folder / "list.txt", pictures, number)
+    with tempfile.TemporaryDirectory(dir=folder) as out:
         return watched(
-            *("read", str(names), "--out", str(out)),
+            *("read", str(names), "--out", f"{out}/readings.parquet"),
             *("--workers", str(processes), "--on", on),
         )
 
-    for processes in workers:
-        (short, _), (long, held) = read(count // START, processes), read(count, processes)
-        rate = (count - count // START) / (long - short)
-        rows.append(Row(kind, engine(processes), RATE, "pictures/s", [rate]))
-        rows.append(Row(kind, engine(processes), MEMORY, "MB", [held]))
-        if processes == 1:
-            rows.append(Row(kind, engine(1), OVERHEAD, "share", [alone / rate - 1]))
-    _, held = read(TIMES_MORE * count, workers[-1])
-    rows.append(Row(f"{TIMES_MORE} × {kind}", engine(workers[-1]), MEMORY, "MB", [held]))
-    return rows
+
+def measure_memory(folder: Path, count: int, processes: int, on: str) -> list[Row]:
+    """Return the memory that a list takes, and one that is ten times as long."""
+    folder = folder / "digits"
+    folder.mkdir()
+    pictures = [folder / f"{number}.png" for number in range(FILES)]
+    for path, image in zip(pictures, load_dataset("mnist-5k").test.images, strict=False):
+        Image.fromarray(image).save(path)
+    held = {
+        each: read(pictures, folder, each, processes, on)[1] for each in (count, TIMES_MORE * count)
+    }
+    return [
+        Row(f"{each:,} digits", engine(processes), MEMORY, "MB", [most])
+        for each, most in held.items()
+    ]
 
 
 def measure_sweep(folder: Path, workers: Sequence[int], on: str, epochs: int) -> list[Row]:
     """Return the seconds that twelve trainings take, with all that is around them."""
-    rows = []
-    for jobs in workers:
-        seconds, _ = watched(
+    seconds = {
+        jobs: watched(
             *SWEEP,
             *("--seeds", str(SEEDS), "--set", f"epochs={epochs}", "--jobs", str(jobs)),
             *("--on", on, "--out", str(folder / f"sweep-{jobs}")),
-        )
-        rows.append(Row("sweep of 12", engine(jobs), SECONDS, "s", [seconds]))
-    return rows
+        )[0]
+        for jobs in workers
+    }
+    share = seconds[workers[-1]] / seconds[1]
+    return [
+        *(Row("sweep of 12", engine(jobs), SECONDS, "s", [seconds[jobs]]) for jobs in workers),
+        Row("sweep of 12", engine(workers[-1]), SCALING, "of the time", [share]),
+    ]
 
 
 def engine(workers: int) -> str:
@@ -177,8 +208,10 @@ def main() -> None:
     """Measure, or print the table of what was measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=2000)
+    parser.add_argument("--listed", type=int, default=20_000, help="and ten times as many")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--on", default="local")
     parser.add_argument("--json", type=Path, dest="out")
     parser.add_argument("--from", type=Path, dest="measured")
@@ -193,12 +226,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for kind in KINDS:
-            rows += measure_reading(kind, folder, arguments.pictures, workers, arguments.on)
+            rows += measure_reading(
+                kind, folder, arguments.pictures, workers, arguments.on, arguments.rounds
+            )
         rows += measure_sweep(folder, workers, arguments.on, arguments.epochs)
+        rows += measure_memory(folder, arguments.listed, workers[-1], arguments.on)
     machine = {"cores": os.cpu_count(), "platform": platform.platform(), "on": arguments.on}
     measured = Measured(BENCH, machine, rows)
     for row in rows:
-        print(f"{row.subject:14} {row.engine:10} {row.metric:9} {row.median:12.3f} {row.unit}")
+        print(f"{row.subject:15} {row.engine:10} {row.metric:9} {row.median:12.3f} {row.unit}")
     if arguments.out:
         write_text(arguments.out, json.dumps(measured.json(), indent=2) + "\n")
 
