@@ -128,8 +128,8 @@ def measure_reading(
             measured.append((count - count // START) / (long - short))
     rows = [Row(kind, "loop", RATE, "pictures/s", alone)]
     rows += [Row(kind, engine(each), RATE, "pictures/s", rates[each]) for each in workers]
-    costs = [of_loop / rate - 1 for of_loop, rate in zip(alone, rates[1], strict=True)]
-    times = [rates[workers[-1]][number] / rates[1][number] for number in range(rounds)]
+    costs = [of_loop / of_one - 1 for of_loop, of_one in zip(alone, rates[1], strict=True)]
+    times = [of_all / of_one for of_all, of_one in zip(rates[workers[-1]], rates[1], strict=True)]
     return [
         *rows,
         Row(kind, engine(1), OVERHEAD, "share", costs),

@@ -82,13 +82,12 @@ def _cheapest_paths(ink: Floats, pen: float) -> tuple[npt.NDArray[np.intp], Floa
     through, aside = THROUGH / pen, ASIDE / pen
     padded = np.pad(ink, ((0, 0), (reach + 2, reach + 2)))
     here, above = padded[1:, 1:-1], padded[:-1]
-    steps = (0, -1, 1)
     # what a step to each pixel costs, from the row above: straight, from the left, from the right
     costs = [
         ENTERED * np.maximum(here - above[:, 1 + step : above.shape[1] - 1 + step], 0)
         + np.float32(through) * here
         + np.float32(abs(step) * aside)
-        for step in steps
+        for step in (0, -1, 1)
     ]
     straight, left, right = (
         np.lib.stride_tricks.sliding_window_view(cost[:, 1:-1], 2 * reach + 1, axis=1)

@@ -216,7 +216,7 @@ def _closed(shades: Pixels, size: int) -> Pixels:
     beyond = cv2.copyMakeBorder(shades, size, size, size, size, cv2.BORDER_REFLECT)
     border = cv2.copyMakeBorder(shades, size, size, size, size, cv2.BORDER_REPLICATE)
     further = cv2.addWeighted(border, 2, beyond, -1, 0)
-    further = np.where(cv2.absdiff(border, beyond) > SMOOTH, border, further)  # a stroke, no light
+    further = np.where(cv2.absdiff(border, beyond) <= SMOOTH, further, border)  # else a stroke
     height, width = shades.shape
     further[size : size + height, size : size + width] = shades
     closed = _morphology(further, cv2.MORPH_CLOSE, size)
@@ -352,7 +352,7 @@ def _noise(shades: Pixels, paper: Pixels) -> tuple[float, float]:
 
 
 def _percentiles(values: npt.NDArray[Any], *shares: float) -> list[float]:
-    """Return what ``np.percentile`` does, of integers with a small range, in a fifth of its time.
+    """Return what ``np.percentile`` does, of integers with a small range: faster, by counting.
 
     Args:
         values: any shape, uint8 or int16.

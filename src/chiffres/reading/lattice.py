@@ -33,7 +33,8 @@ SURE_PART, TALL_PART, EASY_CUT, TWO_TALL = 0.99, 0.85, 1.7, 1.0
 first, each of the second's share of its height. Of MNIST's digits hardly one in a thousand can be
 cut so, of the touching pairs that look like one digit one in six."""
 BEYOND_DOUBT = 0.97
-"""What the classifier is as sure of is one digit, unless it is parted so: any cut costs more."""
+"""What the classifier is as sure of is one digit, unless it is parted so: to be unsure by so little
+costs no more than a cut does."""
 MOST_ATOMS = 6
 """Of no more atoms is a digit made."""
 NEAR = 0.4
@@ -189,9 +190,8 @@ def read_lines(
 
 def _cut_up(sheet: Sheet, found: Found, height: float, touching: bool) -> CutUp:
     """Cut a piece of a line of such a height, if it may be several digits."""
-    if not touching or not _may_be_several(found, height):
-        return CutUp(found, [found.piece])
-    cuts = find_cuts(sheet.crop(found.piece))
+    several = touching and _may_be_several(found, height)
+    cuts = find_cuts(sheet.crop(found.piece)) if several else []
     if not cuts:
         return CutUp(found, [found.piece])
     left = max(0, found.piece.left - 1)
@@ -215,11 +215,12 @@ def _is_beyond_doubt(cut_up: CutUp) -> bool:
 
 def _mend(sheet: Sheet, cut_up: Sequence[CutUp], classify: Classify) -> None:
     """Undo the cuts of digits beyond doubt that no easy cut parts in two."""
-    halves = [pair for each in cut_up for pair in each.halves()]
-    asked = iter(classified(sheet, [half for pair in halves for half in pair], classify))
-    for each in cut_up:
-        pairs = [[next(asked), next(asked)] for _ in each.halves()]
-        if not any(all(half.confidence >= SURE_PART for half in pair) for pair in pairs):
+    pairs_of = [each.halves() for each in cut_up]
+    halves = [half for pairs in pairs_of for pair in pairs for half in pair]
+    sure = iter(found.confidence >= SURE_PART for found in classified(sheet, halves, classify))
+    for each, pairs in zip(cut_up, pairs_of, strict=True):
+        both_sure = [all([next(sure), next(sure)]) for _ in pairs]
+        if not any(both_sure):
             each.mend()
 
 

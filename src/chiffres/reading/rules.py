@@ -119,8 +119,9 @@ def _rules(runs: Pixels, ink: Pixels, run: int, whole: float) -> list[Rule]:
     _, labels, stats = components(joined)
     widths = stats[1:, cv2.CC_STAT_WIDTH]
     long = np.flatnonzero(widths >= PART * side) + 1
-    alone = len(long) < 2 and widths.max(initial=0) < whole * side
-    if alone or len(long) > MOST:
+    # a single one is a line only if it is whole
+    too_short = len(long) < 2 and widths.max(initial=0) < whole * side
+    if too_short or len(long) > MOST:
         return []
     found = [
         rule for label in long if (rule := _fitted(labels, stats[label], label, ink)) is not None
