@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from chiffres.models.backend import BACKEND
@@ -38,12 +38,17 @@ def shapes(draw: st.DrawFn) -> tuple[int, int, int, int, int]:
 
 
 def drawn(shape: tuple[int, int, int, int, int], seed: int = 0) -> tuple[Array, Array, Array]:
-    """Draw images, weights and bias; many pixels are 0, as in digits."""
+    """Draw images, weights and bias; many pixels are 0, as in digits.
+
+    All are whole 32nds, of which float32 sums a window exactly: which value of a pooling window
+    wins, and whether it is above 0, is then the same in float64, however near two sums are.
+    """
     n, height, width, size, filters = shape
     rng = np.random.default_rng(seed)
     images = rng.normal(size=(n, height, width)) * (rng.random((n, height, width)) < 0.5)
     weights, bias = rng.normal(size=(size, size, filters)), rng.normal(size=filters)
-    return images.astype("f4"), weights.astype("f4"), bias.astype("f4")
+    exact = [np.rint(32 * each) / 32 for each in (images, weights, bias)]
+    return exact[0].astype("f4"), exact[1].astype("f4"), exact[2].astype("f4")
 
 
 def apply(name: str, images: Array, weights: Array, bias: Array, seed: int = 1) -> list[Array]:
@@ -84,8 +89,6 @@ def test_outputs_and_gradients_are_the_references(
 ) -> None:
     inputs = drawn(shape)
     results, references = apply(name, *inputs), expected(name, *inputs)
-    np.testing.assert_allclose(results[0], references[0], rtol=1e-5, atol=1e-4)
-    assume(np.array_equal(results[0] > 0, references[0] > 0))  # what is about 0 may go either way
     for found, wanted in zip(results, references, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 * (1 + abs(wanted).max()))
 

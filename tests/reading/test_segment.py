@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chiffres.reading.segment import Piece, Sheet, components, in_lines
+from chiffres.reading.ink import components
+from chiffres.reading.segment import Piece, Sheet, in_lines
 
 
 def box(left: int, top: int, width: int = 20, height: int = 30) -> Piece:

@@ -80,7 +80,7 @@ def _cheapest_paths(ink: Floats, pen: float) -> tuple[npt.NDArray[np.intp], Floa
     height, width = ink.shape
     reach = max(1, round(REACH * height))
     through, aside = THROUGH / pen, ASIDE / pen
-    padded = np.pad(ink, ((0, 0), (reach + 2, reach + 2)))
+    padded = cv2.copyMakeBorder(ink, 0, 0, reach + 2, reach + 2, cv2.BORDER_CONSTANT)
     here, above = padded[1:, 1:-1], padded[:-1]
     # what a step to each pixel costs, from the row above: straight, from the left, from the right
     costs = [
@@ -97,14 +97,15 @@ def _cheapest_paths(ink: Floats, pen: float) -> tuple[npt.NDArray[np.intp], Floa
     inner = cost[:, 1:-1]
     first = np.lib.stride_tricks.sliding_window_view(padded[0, 2:-2], 2 * reach + 1)
     inner[:] = first * np.float32(ENTERED + through)
-    ways = np.zeros((height, width, 2 * reach + 1), np.int8)
+    from_side = {step: np.zeros((height, *inner.shape), np.bool_) for step in (-1, 1)}
     for row in range(1, height):
         best = inner + straight[row - 1]
         for step, others in ((-1, left), (1, right)):
             other = cost[:, 1 + step : cost.shape[1] - 1 + step] + others[row - 1]
-            ways[row][other < best] = step
+            np.less(other, best, out=from_side[step][row])
             np.minimum(best, other, out=best)
         inner[:] = best
+    ways = np.where(from_side[1], np.int8(1), -from_side[-1].view(np.int8))
     each = np.arange(width)
     paths = np.empty((width, height), np.intp)
     paths[:, -1] = inner.argmin(axis=1)
@@ -117,7 +118,7 @@ def _chosen(ink: Floats, paths: npt.NDArray[np.intp], costs: Floats) -> list[int
     """Return the cheapest paths that are apart from each other and have ink on both sides."""
     height, width = ink.shape
     at = paths.mean(axis=1)
-    before = np.pad(ink.cumsum(axis=1), ((0, 0), (1, 0)))
+    before = cv2.copyMakeBorder(ink.cumsum(axis=1), 0, 0, 1, 0, cv2.BORDER_CONSTANT)
     left = before[np.arange(height), np.clip(paths, 0, width)].sum(axis=1)
     share = left / before[:, -1].sum()
     possible = (costs <= MOST_COSTLY) & (share > LEAST_SHARE) & (share < 1 - LEAST_SHARE)

@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from chiffres.reading.ink import CONTOUR, Floats
+from chiffres.reading.ink import CONTOUR, Floats, components
+from chiffres.reading.morphology import closed
 from chiffres.reading.normalize import usual_pen
 from chiffres.reading.picture import Pixels
-from chiffres.reading.segment import components
 
 FAINT = CONTOUR // 2
 """A rule is followed through what is weaker than ink: near writing much is asked of ink."""
@@ -102,8 +102,7 @@ def find_rules(ink: Pixels) -> tuple[list[Rule], list[Rule]]:
 
 def _closed(runs: Pixels, reach: int) -> Pixels:
     """Return the map of runs with gaps of up to twice the reach filled."""
-    kernel = np.ones((3, 2 * reach + 1), np.uint8)
-    return np.asarray(cv2.morphologyEx(runs, cv2.MORPH_CLOSE, kernel))
+    return closed(runs, 3, 2 * reach + 1)
 
 
 def _opened(inked: Pixels, size: tuple[int, int]) -> Pixels:
