@@ -12,7 +12,16 @@ import numpy.typing as npt
 from chiffres.data.dataset import SIDE
 from chiffres.errors import UsageError
 from chiffres.reading.context import digits_only, mark_read, sole_digit
-from chiffres.reading.ink import NOISY, Floats, Ink, find_ink, frame_is_light, smoothed, to_shades
+from chiffres.reading.ink import (
+    CONTOUR,
+    NOISY,
+    Floats,
+    Ink,
+    find_ink,
+    frame_is_light,
+    smoothed,
+    to_shades,
+)
 from chiffres.reading.lattice import Found
 from chiffres.reading.network import Network, model_bytes
 from chiffres.reading.normalize import NEARLY_PAPER, bounds, is_normalized
@@ -26,6 +35,8 @@ LIKELY = 0.5
 SURELY_MORE = 1
 """In the polarity that was thought the wrong one, if it is not, there are more digits by more than
 this: between strokes and within loops one may be found."""
+BESIDE = 0.01
+"""Where no more than this share of finer strokes is beside sure digits, all of it is read."""
 BROADEST = 0.3
 """The pen of a digit is at most this share of its height."""
 LEAST_LIKELY = 0.001
@@ -106,9 +117,23 @@ class Reader:
     def _page_of(self, ink: Ink, touching: bool) -> Page:
         """Return the page of an ink, or of its finer strokes where more is read in them."""
         page = self._judged(ink, touching)
-        if ink.finer is None:
+        if ink.finer is None or self._holds_all(page, ink.finer):
             return page
         return _better(self._judged(ink.finer, touching), page)
+
+    def _holds_all(self, page: Page, ink: Ink) -> bool:
+        """Whether all that was found on a page are sure digits, with hardly any ink beside them.
+
+        Where they are bars alone, they may be the edges of a shadow.
+        """
+        if not _beyond_bars(page) or not all(map(self._is_sure, page.found)):
+            return False
+        inked = ink.map >= CONTOUR
+        all_ink = np.count_nonzero(inked)
+        for found in page.found:
+            piece = found.piece
+            inked[piece.top : piece.bottom, piece.left : piece.right] = False
+        return np.count_nonzero(inked) <= BESIDE * all_ink
 
     def _judged(self, ink: Ink, touching: bool) -> Page:
         page = read_page(ink, self._network, touching)
