@@ -270,7 +270,11 @@ def _papers(coarse: _Coarse) -> tuple[Pixels, Pixels | None]:
     smooth = cv2.GaussianBlur(coarse.shades, (3, 3), 0)
     fine = paper = _closed(smooth, coarse.fine)
     finer = coarse.fine
+    lightest = min(255, int(smooth.max()) + SMOOTH)
+    darker = (smooth < lightest - FAINTEST).view(np.uint8)
     for size in (2 * coarse.fine + 1, coarse.broad):
+        if not _cores(darker, finer).any():
+            break  # no stroke is as wide: any other paper would be as good
         wider = _closed(smooth, size)
         missed = _missed(coarse, cv2.subtract(paper, smooth), cv2.subtract(wider, smooth), finer)
         if missed.any():
@@ -307,10 +311,14 @@ def _missed(coarse: _Coarse, finer: Pixels, wider: Pixels, size: int) -> Pixels:
         rim = cv2.erode(strong, np.ones((3, 3), np.uint8)).ravel()[where] == 0
         length = np.maximum(1, np.bincount(label, rim, count))
         sharp = np.bincount(label, rim * edge, count) / length > SHARP * depth
-        core = cv2.erode(strong, np.ones((size * 2 // 3, size * 2 // 3), np.uint8))
-        thick = np.bincount(label, core.ravel()[where], count) > 0
+        thick = np.bincount(label, _cores(strong, size).ravel()[where], count) > 0
         chosen &= sharp & thick & ~_are_shadows(fine, broad, label, area)
     return np.asarray(cv2.dilate(chosen[labels].view(np.uint8), np.ones((5, 5), np.uint8)))
+
+
+def _cores(inked: Pixels, size: int) -> Pixels:
+    """Return a mask of the cores of strokes of which a kernel of ``size`` may miss a part."""
+    return np.asarray(cv2.erode(inked, np.ones((size * 2 // 3, size * 2 // 3), np.uint8)))
 
 
 def _are_shadows(

@@ -5,6 +5,7 @@ The maximum over a long line is that over points of it of the maximum over a sho
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 
 from chiffres.reading.picture import Pixels
 
-LARGE = 15
+LARGE = 60
 """Shorter sides than this are left to OpenCV, in pixels."""
 
 
@@ -47,6 +48,7 @@ def _over(operation: Callable[..., Any], pixels: Pixels, height: int, width: int
     return pixels
 
 
+@functools.lru_cache(maxsize=64)
 def _lines(size: int) -> list[Pixels]:
     """Return the kernels, ``(odd,)`` of 0 and 1, that one after the other are a line of ``size``.
 

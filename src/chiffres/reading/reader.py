@@ -133,7 +133,7 @@ class Reader:
         for found in page.found:
             piece = found.piece
             inked[piece.top : piece.bottom, piece.left : piece.right] = False
-        return np.count_nonzero(inked) <= BESIDE * all_ink
+        return bool(np.count_nonzero(inked) <= BESIDE * all_ink)
 
     def _judged(self, ink: Ink, touching: bool) -> Page:
         page = read_page(ink, self._network, touching)

@@ -128,7 +128,7 @@ def _rules(runs: Pixels, ink: Pixels, run: int, whole: float) -> list[Rule]:
     return [
         rule
         for rule in found
-        if (rule.length >= whole * side and rule.length >= THIN * rule.width)
+        if rule.length >= whole * side
         or (rule.length >= THINNER * rule.width and sum(rule.is_like(other) for other in found) > 1)
     ]
 
@@ -145,6 +145,9 @@ def _fitted(
     columns = np.flatnonzero(thickness)
     rows = (member * np.arange(height)[:, None]).sum(axis=0)[columns] / thickness[columns]
     line = float(np.median(thickness[columns]))
+    rule_width = max(1.0, line - 2)  # it was looked for a pixel wider on each side
+    if width < THIN * rule_width:
+        return None
     plain = thickness[columns] <= CROSSED * line
     if plain.sum() < 0.5 * width:
         return None
@@ -159,7 +162,7 @@ def _fitted(
         int(x),
         int(x + width),
         fit.astype(np.float32),
-        max(1.0, line - 2),  # it was looked for a pixel wider on each side
+        rule_width,
         float(curve[1] / width),
         max(1.0, float(np.median(ink[middle, np.arange(x, x + width)]))),
     )

@@ -118,14 +118,14 @@ class Desk:
         try:
             with open_image(body) as image:
                 width, height = image.size
-            if width * height > self._limits.pixels:
-                raise TooLarge(
-                    f"{width}×{height} pixels; at most {self._limits.pixels:,} are read: reduce "
-                    "the picture first"
-                )
-            return load(body)
+                if width * height <= self._limits.pixels:
+                    return load(image)
         except ImageError as error:
             raise Unreadable(str(error)) from error
+        raise TooLarge(
+            f"{width}×{height} pixels; at most {self._limits.pixels:,} are read: reduce the "
+            "picture first"
+        )
 
     def _from_bytes(self, body: bytes) -> npt.NDArray[np.uint8]:
         """Return the images in a body, ``(n, 28, 28)``, row after row."""
