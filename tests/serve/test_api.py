@@ -16,7 +16,7 @@ import pytest
 
 from chiffres.reading import Reader
 from tests.serve.conftest import running
-from tests.serve.pictures import CROSSES, drawing, drawn, encoded, photo
+from tests.serve.pictures import CROSSES, STROKES, drawing, drawn, encoded, photo
 
 PNG = {"Content-Type": "image/png"}
 
@@ -84,6 +84,21 @@ def test_a_reading_is_explained(client: httpx.Client) -> None:
     image = base64.b64decode(answer["digits"][1]["image"])
     assert client.post("/v1/layers", params={"map": 3}, content=image).json() == answer["seen"]
     assert answer["seen"]["inspected"]["map"] == 3
+
+
+def test_touching_digits_are_told_apart_when_asked(client: httpx.Client) -> None:
+    pair = [
+        [(0.6 * x + left, 0.2 + 0.6 * y) for x, y in stroke]
+        for digit, left in ((5, 0.05), (8, 0.25))
+        for stroke in STROKES[digit]
+    ]
+    texts = [
+        client.post(
+            "/v1/explain", params={"touching": touching}, content=drawn(pair), headers=PNG
+        ).json()["picture"]["text"]
+        for touching in (True, False)
+    ]
+    assert texts == ["58", ""]
 
 
 def test_what_is_no_digit_is_explained_all_the_same(client: httpx.Client) -> None:

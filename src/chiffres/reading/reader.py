@@ -93,20 +93,25 @@ class Reader:
         loaded = load(picture)
         return self.reading(loaded, self.page(loaded))
 
-    def page(self, picture: Picture) -> Page:
-        """Return all that was found in a picture, with the stages on the way."""
+    def page(self, picture: Picture, touching: bool = True) -> Page:
+        """Return all that was found in a picture, with the stages on the way.
+
+        Args:
+            picture: as ``load`` returns it.
+            touching: whether digits may touch; to look for cuts between them takes the longest.
+        """
         as_it_is = self._normalized(picture)
         if as_it_is:
             return as_it_is
-        page = self._of_either_polarity(picture.pixels)
+        page = self._of_either_polarity(picture.pixels, touching)
         if page.ink.noise <= NOISY or _beyond_bars(page):
             return page
-        return _better(self._of_either_polarity(smoothed(picture.pixels)), page)
+        return _better(self._of_either_polarity(smoothed(picture.pixels), touching), page)
 
-    def _of_either_polarity(self, pixels: Pixels) -> Page:
+    def _of_either_polarity(self, pixels: Pixels, touching: bool) -> Page:
         pages: list[Page] = []
         for ink in find_ink(pixels):
-            pages.append(self._page_of(ink, touching=not (pages and ink.certain)))
+            pages.append(self._page_of(ink, touching and not (pages and ink.certain)))
             if ink.certain and (_beyond_bars(pages[0]) or pages[0].sole):
                 break
         likelier, *other = pages

@@ -55,6 +55,9 @@ ModelName = Annotated[
 DigitNumber = Annotated[
     int, Query(ge=0, le=MOST_DIGITS, description="Which digit of the picture to look into.")
 ]
+Touching = Annotated[
+    bool, Query(description="Whether digits may touch; without, a stroke under way is read faster.")
+]
 MapNumber = Annotated[
     int | None, Query(alias="map", ge=0, lt=64, description="Which feature map to return in full.")
 ]
@@ -185,10 +188,15 @@ def _add_readings(app: FastAPI, server: Server) -> None:
 
     @app.post("/v1/explain", **_documented(answers.Explained, PICTURE))
     async def explain(
-        request: Request, model: ModelName = None, digit: DigitNumber = 0, number: MapNumber = None
+        request: Request,
+        model: ModelName = None,
+        digit: DigitNumber = 0,
+        number: MapNumber = None,
+        touching: Touching = True,
     ) -> Response:
         """Read a picture, and return what the network was given and what it saw in one digit."""
-        return await server.picture(request, "explain", model, digit=digit, inspected=number)
+        options = {"digit": digit, "inspected": number, "touching": touching}
+        return await server.picture(request, "explain", model, **options)
 
     @app.post("/v1/layers", **_documented(answers.Seen, DIGIT))
     async def layers(

@@ -90,11 +90,16 @@ class Desk:
         return {"schema": 1, "model": model, "probabilities": np.round(probabilities, 6).tolist()}
 
     def explain(
-        self, model: str, body: bytes, digit: int = 0, inspected: int | None = None
+        self,
+        model: str,
+        body: bytes,
+        digit: int = 0,
+        inspected: int | None = None,
+        touching: int = True,
     ) -> dict[str, Any]:
         """Return the reading of a picture, with what the network was given and what it saw."""
         reader, picture = self._readers[model], self._picture(body)
-        page = reader.page(picture)
+        page = reader.page(picture, bool(touching))
         found, seen = _shown(page), None
         if found:
             image = found[min(digit, len(found) - 1)].image
