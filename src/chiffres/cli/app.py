@@ -128,9 +128,19 @@ def as_settings(**values: Any) -> list[str]:
     return [f"{key}={value}" for key, value in values.items() if value is not None]
 
 
-def as_names(text: str) -> list[str]:
-    """Return the names in a text with commas between them."""
-    return [name.strip() for name in text.split(",") if name.strip()]
+def as_trackers(text: str) -> list[str]:
+    """Return the trackers that a text names, with commas between them; no data is loaded before.
+
+    Raises:
+        UnknownNameError: there is no such tracker.
+        MissingExtraError: its library is not installed.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if names:
+        from chiffres.training.tracking import check_trackers
+
+        check_trackers(names)
+    return names
 
 
 def file_name(name: str) -> str:

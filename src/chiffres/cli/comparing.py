@@ -18,8 +18,8 @@ from chiffres.cli.app import (
     Seeds,
     Settings,
     app,
-    as_names,
     as_settings,
+    as_trackers,
     file_name,
     print_table,
 )
@@ -106,6 +106,7 @@ def sweep(
     words = Words(language or user_language())
     engine = engine_on(on, jobs)
     settings = settings + as_settings(data=json.dumps(data) if data else None)
+    trackers = as_trackers(log)
     dataset = load_dataset(load_recipe(recipe, settings).data)
     out = out or Path("runs") / f"sweep-{Path(recipe).stem}-{file_name(dataset.name)}"
     trials = plan(recipe, over, out, dataset.name, seeds, settings)
@@ -125,7 +126,7 @@ def sweep(
         seeds=seeds,
         settings=settings,
         resume=resume,
-        log=as_names(log),
+        log=trackers,
         say=say,
     )
     write_report(comparison, out / REPORT, words)

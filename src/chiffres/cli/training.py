@@ -22,8 +22,8 @@ from chiffres.cli.app import (
     Seeds,
     Settings,
     app,
-    as_names,
     as_settings,
+    as_trackers,
     file_name,
 )
 from chiffres.cli.comparing import print_comparison
@@ -60,6 +60,7 @@ def lab(
 
     words = Words(language or user_language())
     engine = Cluster(on) if is_ray(on) else None
+    trackers = as_trackers(log)
     dataset = load_dataset(data)
     out = out or Path("runs") / f"lab-{file_name(dataset.name)}"
     comparison = run_lab(
@@ -71,7 +72,7 @@ def lab(
         seeds=seeds,
         folds=folds,
         robustness=robustness,
-        log=as_names(log),
+        log=trackers,
         engine=engine,
     )
     print_comparison(comparison, words)
@@ -136,10 +137,11 @@ def train(
         )
         settings = gently + settings
     chosen = load_recipe(recipe, settings)
+    trackers = as_trackers(log)
     dataset = load_dataset(chosen.data)
     name = f"{Path(recipe).stem}-{file_name(dataset.name)}-{chosen.seed}"
     out = out or Path("runs") / name
-    how: dict[str, Any] = {"resume": resume, "log": as_names(log), "storage": storage}
+    how: dict[str, Any] = {"resume": resume, "log": trackers, "storage": storage}
     if workers > 1 or is_ray(on):
         from chiffres.training.parallel import train_in_parallel
 
