@@ -300,4 +300,6 @@ def test_what_is_under_way_is_finished_before_it_stops() -> None:
         while client.get("/healthz").json()["waiting"] < 5 and not any(a.done() for a in answers):
             time.sleep(0.002)
         process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)  # who is impatient changes nothing
         assert {answer.result().status_code for answer in answers} == {200}
+        assert process.wait(30) == 0

@@ -26,6 +26,7 @@ from chiffres.serve.problems import MEDIA_TYPE, Busy, Problem, TooSlow
 KEEP_ALIVE = 30
 """Seconds for which a connection without a request stays open."""
 BACKLOG = 128
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class Protocol(H11Protocol):
@@ -85,14 +86,21 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Handle the signals to stop within the block."""
-        stopping = (signal.SIGINT, signal.SIGTERM)
-        before = {each: signal.signal(each, self.handle_exit) for each in stopping}
-        try:
-            yield
-        finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
+        """Handle the signals to stop from now on, after the block, too: more is to be finished."""
+        for each in STOPPING:
+            signal.signal(each, self.handle_exit)
+        yield
+
+
+@contextmanager
+def _handlers_put_back() -> Iterator[None]:
+    """Put the handlers of the signals to stop back after the block."""
+    before = {each: signal.getsignal(each) for each in STOPPING}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def serve(
@@ -125,7 +133,7 @@ def serve(
         raise UsageError(f"workers = {workers}: expected 1 or more")
     limits = limits or Limits()
     models = served_models(own_models)
-    with listen(host, port) as listener:
+    with _handlers_put_back(), listen(host, port) as listener:
         pool = Pool({model.name: model.content for model in models}, workers, limits)
         try:
             config = uvicorn.Config(
