@@ -34,8 +34,7 @@ def running(*command: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
         assert "http://" in said, said
         yield next(word for word in said.split() if word.startswith("http://")), process
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
         code = process.wait(30)
         process.stdout.close()
     assert code == 0
