@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import signal
 import socket
 import time
@@ -13,6 +14,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from PIL import Image
 
 from chiffres.reading import Reader
 from tests.serve.conftest import running
@@ -86,19 +88,21 @@ def test_a_reading_is_explained(client: httpx.Client) -> None:
     assert answer["seen"]["inspected"]["map"] == 3
 
 
-def test_touching_digits_are_told_apart_when_asked(client: httpx.Client) -> None:
+def test_in_a_drawing_digits_may_touch_and_only_what_is_dark_is_ink(client: httpx.Client) -> None:
     pair = [
         [(0.6 * x + left, 0.2 + 0.6 * y) for x, y in stroke]
         for digit, left in ((5, 0.05), (8, 0.25))
         for stroke in STROKES[digit]
     ]
-    texts = [
-        client.post(
-            "/v1/explain", params={"touching": touching}, content=drawn(pair), headers=PNG
-        ).json()["picture"]["text"]
-        for touching in (True, False)
-    ]
-    assert texts == ["58", ""]
+    negative = encoded(255 - np.asarray(Image.open(io.BytesIO(drawing(5)))), "PNG")
+
+    def text(picture: bytes, is_drawing: bool) -> str:
+        parameters = {"drawn": is_drawing}
+        answer = client.post("/v1/explain", params=parameters, content=picture, headers=PNG)
+        return str(answer.json()["picture"]["text"])
+
+    assert [text(drawn(pair), True), text(drawn(pair), False)] == ["58", "58"]
+    assert [text(negative, True), text(negative, False)] == ["", "5"]
 
 
 def test_what_is_no_digit_is_explained_all_the_same(client: httpx.Client) -> None:

@@ -107,17 +107,24 @@ def find_ink(pixels: Pixels) -> Iterator[Ink]:
         pixels: ``(height, width)`` or ``(height, width, 3)`` RGB uint8.
     """
     shades = to_shades(pixels)
-    as_it_is = _coarse(shades)
-    dark, certain = polarity(as_it_is)
+    dark, certain = polarity(_coarse(shades))
     for each in (dark, not dark):
-        turned = shades if each else 255 - shades
-        coarse = as_it_is if each else _coarse(turned)
-        fine, whole = _papers(coarse)
-        finer = Ink(*_ink_map(turned, coarse, fine), each, certain)
-        if whole is None:
-            yield finer
-        else:
-            yield Ink(*_ink_map(turned, coarse, whole), each, certain, finer)
+        yield _ink(shades, each, certain)
+
+
+def dark_ink(pixels: Pixels) -> Ink:
+    """Return the ink in a picture of which it is known that it is darker than the paper."""
+    return _ink(to_shades(pixels), dark=True, certain=True)
+
+
+def _ink(shades: Pixels, dark: bool, certain: bool) -> Ink:
+    turned = shades if dark else 255 - shades
+    coarse = _coarse(turned)
+    fine, whole = _papers(coarse)
+    finer = Ink(*_ink_map(turned, coarse, fine), dark, certain)
+    if whole is None:
+        return finer
+    return Ink(*_ink_map(turned, coarse, whole), dark, certain, finer)
 
 
 def smoothed(pixels: Pixels) -> Pixels:

@@ -17,6 +17,7 @@ from chiffres.reading.ink import (
     NOISY,
     Floats,
     Ink,
+    dark_ink,
     find_ink,
     frame_is_light,
     smoothed,
@@ -93,25 +94,28 @@ class Reader:
         loaded = load(picture)
         return self.reading(loaded, self.page(loaded))
 
-    def page(self, picture: Picture, touching: bool = True) -> Page:
+    def page(self, picture: Picture, drawn: bool = False) -> Page:
         """Return all that was found in a picture, with the stages on the way.
 
         Args:
             picture: as ``load`` returns it.
-            touching: whether digits may touch; to look for cuts between them takes the longest.
+            drawn: whether it is known to be dark strokes on a clean sheet: there is no other way
+                to see them, and what is no digit is told in the time that a digit takes.
         """
         as_it_is = self._normalized(picture)
         if as_it_is:
             return as_it_is
-        page = self._of_either_polarity(picture.pixels, touching)
+        if drawn:
+            return self._page_of(dark_ink(picture.pixels), touching=True).with_sole()
+        page = self._of_either_polarity(picture.pixels)
         if page.ink.noise <= NOISY or _beyond_bars(page):
             return page
-        return _better(self._of_either_polarity(smoothed(picture.pixels), touching), page)
+        return _better(self._of_either_polarity(smoothed(picture.pixels)), page)
 
-    def _of_either_polarity(self, pixels: Pixels, touching: bool) -> Page:
+    def _of_either_polarity(self, pixels: Pixels) -> Page:
         pages: list[Page] = []
         for ink in find_ink(pixels):
-            pages.append(self._page_of(ink, touching and not (pages and ink.certain)))
+            pages.append(self._page_of(ink, touching=not (pages and ink.certain)))
             if ink.certain and (_beyond_bars(pages[0]) or pages[0].sole):
                 break
         likelier, *other = pages

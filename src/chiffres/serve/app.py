@@ -55,8 +55,9 @@ ModelName = Annotated[
 DigitNumber = Annotated[
     int, Query(ge=0, le=MOST_DIGITS, description="Which digit of the picture to look into.")
 ]
-Touching = Annotated[
-    bool, Query(description="Whether digits may touch; without, a stroke under way is read faster.")
+Drawn = Annotated[
+    bool,
+    Query(description="Whether it is known to be dark strokes on a clean sheet: read faster."),
 ]
 MapNumber = Annotated[
     int | None, Query(alias="map", ge=0, lt=64, description="Which feature map to return in full.")
@@ -192,10 +193,10 @@ def _add_readings(app: FastAPI, server: Server) -> None:
         model: ModelName = None,
         digit: DigitNumber = 0,
         number: MapNumber = None,
-        touching: Touching = True,
+        drawn: Drawn = False,
     ) -> Response:
         """Read a picture, and return what the network was given and what it saw in one digit."""
-        options = {"digit": digit, "inspected": number, "touching": touching}
+        options = {"digit": digit, "inspected": number, "drawn": drawn}
         return await server.picture(request, "explain", model, **options)
 
     @app.post("/v1/layers", **_documented(answers.Seen, DIGIT))

@@ -95,11 +95,11 @@ class Desk:
         body: bytes,
         digit: int = 0,
         inspected: int | None = None,
-        touching: int = True,
+        drawn: int = False,
     ) -> dict[str, Any]:
         """Return the reading of a picture, with what the network was given and what it saw."""
         reader, picture = self._readers[model], self._picture(body)
-        page = reader.page(picture, bool(touching))
+        page = reader.page(picture, bool(drawn))
         found, seen = _shown(page), None
         if found:
             image = found[min(digit, len(found) - 1)].image

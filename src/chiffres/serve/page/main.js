@@ -26,8 +26,8 @@ const read = newest(async (finished) => {
   const body = photo.shown ? photo.jpeg : sheet.empty ? null : await sheet.png();
   if (!body) return forget();
   const began = performance.now();
-  const touching = finished || photo.shown; // whether one is two is asked once the pen is lifted
-  const parameters = { model: state.model, digit: state.digit, map: state.map, touching };
+  const { model, digit, map } = state;
+  const parameters = { model, digit, map, drawn: !photo.shown };
   await tried(async () => {
     const answer = await post("/v1/explain", parameters, body, body.type);
     if (photo.shown !== (body === photo.jpeg)) return;
