@@ -221,6 +221,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--measure", nargs="+", choices=MEASURED, default=MEASURED)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--on", default="local")
     parser.add_argument("--json", type=Path, dest="out")
     parser.add_argument("--from", type=Path, dest="measured")
@@ -234,7 +235,7 @@ def main() -> None:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for kind in KINDS if "reading" in arguments.measure else ():
+        for kind in arguments.kinds if "reading" in arguments.measure else ():
             rows += measure_reading(
                 kind, folder, arguments.pictures, workers, arguments.on, arguments.rounds
             )

@@ -27,7 +27,7 @@ from chiffres.evaluation.corrupt import robustness
 from chiffres.evaluation.judge import JudgedRun, judge
 from chiffres.evaluation.strangers import separation
 from chiffres.export import export_model
-from chiffres.models.files import SHIPPED
+from chiffres.models.named import SHIPPED
 from chiffres.storage import write_text
 from chiffres.training.recipe import load_recipe
 from chiffres.training.run import Run

@@ -111,6 +111,29 @@ def test_a_wrong_argument_is_one_line_and_exit_code_2(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "conw"],
+        ["sweep", "conv", "--over", "dropout=0", "--on", "mars"],
+        ["lab", "--lang", "de"],
+        ["evaluate", "nowhere"],
+        ["predict", "nowhere", "digit.png"],
+        ["export", "nowhere", "--to", "c"],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_name_is_said_without_a_framework(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom chiffres.cli import app\n"
+        f"try:\n    app({arguments})\nexcept SystemExit as end:\n    print(end.code)\n"
+        "print(sorted({'keras', 'torch'} & set(sys.modules)))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.splitlines() == ["2", "[]"]
+    assert shown.stderr.startswith("error: ")
+
+
 def test_a_damaged_file_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     (tmp_path / "broken.h5").write_bytes(b"not a model")
     (tmp_path / "broken.npz").write_bytes(b"not an archive")

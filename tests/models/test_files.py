@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chiffres.errors import ChiffresError, ModelFileError, UsageError
-from chiffres.models import build_model, files, probe
+from chiffres.models import build_model, named, probe
 from chiffres.models.backend import keras
-from chiffres.models.files import find_model, load_model
+from chiffres.models.files import load_model
+from chiffres.models.named import find_model
 from tests.archives import announce
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -178,7 +179,7 @@ def test_a_missing_file(tmp_path: Path, name: str) -> None:
 def test_a_shipped_model_is_found_by_its_name_unless_a_folder_has_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "SHIPPED", tmp_path / "shipped")
+    monkeypatch.setattr(named, "SHIPPED", tmp_path / "shipped")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=r"best: no such run folder or model file$"):
         find_model("best")

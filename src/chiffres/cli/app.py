@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 import chiffres
+from chiffres.cluster import is_ray
 from chiffres.errors import ChiffresError, MissingExtraError
 
 INTERRUPTED = 130
@@ -85,10 +86,19 @@ Robustness = Annotated[
     bool, typer.Option("--robustness", help="Also under the 15 corruptions of MNIST-C.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document, nothing else.")]
+
+
+def _place(on: str) -> str:
+    """Return where to run; what is no such place is said before anything is loaded."""
+    is_ray(on)
+    return on
+
+
 On = Annotated[
     str,
     typer.Option(
         metavar="WHERE",
+        callback=_place,
         help="local, ray (here, or the cluster of $RAY_ADDRESS), or ray://HOST:PORT.",
     ),
 ]

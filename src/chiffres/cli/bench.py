@@ -171,7 +171,7 @@ def bench_embedded(
     from chiffres.bench import on_targets
     from chiffres.data import load_dataset
     from chiffres.errors import UsageError
-    from chiffres.models.files import find_model
+    from chiffres.models.named import find_model
     from chiffres.report import figures
     from chiffres.report.words import Words, user_language
 

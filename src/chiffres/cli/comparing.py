@@ -96,18 +96,20 @@ def sweep(
     A training that fails is reported, the others are compared, and the exit code is then 1.
     """
     from chiffres.data import load_dataset
-    from chiffres.lab.experiment import REPORT
-    from chiffres.lab.sweep import plan, run_sweep
-    from chiffres.report.page import write_report
     from chiffres.report.words import Words, user_language
-    from chiffres.training.cluster import engine_on
     from chiffres.training.recipe import load_recipe
 
     words = Words(language or user_language())
-    engine = engine_on(on, jobs)
     settings = settings + as_settings(data=json.dumps(data) if data else None)
     trackers = as_trackers(log)
     dataset = load_dataset(load_recipe(recipe, settings).data)
+
+    from chiffres.lab.experiment import REPORT
+    from chiffres.lab.sweep import plan, run_sweep
+    from chiffres.report.page import write_report
+    from chiffres.training.cluster import engine_on
+
+    engine = engine_on(on, jobs)
     out = out or Path("runs") / f"sweep-{Path(recipe).stem}-{file_name(dataset.name)}"
     trials = plan(recipe, over, out, dataset.name, seeds, settings)
     done = sum(trial.run.finished for trial in trials)

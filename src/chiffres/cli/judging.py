@@ -46,10 +46,7 @@ def evaluate(
     from rich.console import Console
 
     from chiffres.data import load_dataset
-    from chiffres.evaluation.corrupt import robustness as ask_corrupted
-    from chiffres.evaluation.metrics import evaluate as evaluate_model
-    from chiffres.evaluation.strangers import separation
-    from chiffres.models.files import find_model, load_model
+    from chiffres.models.named import find_model
     from chiffres.report.words import Words, user_language
     from chiffres.training.run import Run
 
@@ -57,6 +54,12 @@ def evaluate(
     run = Run(Path(model))
     find_model(model)  # a wrong name is said before digits are downloaded
     dataset = load_dataset(data or (run.recipe().data if run.exists else "auto"))
+
+    from chiffres.evaluation.corrupt import robustness as ask_corrupted
+    from chiffres.evaluation.metrics import evaluate as evaluate_model
+    from chiffres.evaluation.strangers import separation
+    from chiffres.models.files import load_model
+
     loaded = load_model(model)
     evaluation = evaluate_model(loaded, dataset, part, name=model)  # type: ignore[arg-type]
     with Console(stderr=True).status("evaluating"):
@@ -148,15 +151,18 @@ def calibrate(
     The temperature becomes part of the run's model; which digit it reads does not change.
     """
     from chiffres.data import load_dataset
-    from chiffres.evaluation.calibrate import calibrate as calibrate_run
-    from chiffres.models.files import find_model
+    from chiffres.models.named import find_model
     from chiffres.report.words import Words, user_language
     from chiffres.training.run import Run
 
     words = Words(language or user_language())
     find_model(folder)  # a wrong name is said before digits are downloaded
     run = Run(Path(folder))
-    found = calibrate_run(run, load_dataset(data or run.recipe().data))
+    dataset = load_dataset(data or run.recipe().data)
+
+    from chiffres.evaluation.calibrate import calibrate as calibrate_run
+
+    found = calibrate_run(run, dataset)
     typer.echo(
         words.plain(
             "temperature_found",
@@ -186,6 +192,10 @@ def predict(
     A 28×28 image is taken as it is; any other is brought to MNIST's format. A file that cannot
     be read is reported and the others are predicted; the exit code is then 1.
     """
+    from chiffres.models.named import find_model
+
+    find_model(model)  # a wrong name is said before what loads models is imported
+
     import numpy as np
 
     from chiffres.data.image import read_digit
@@ -236,6 +246,10 @@ def export(
     ] = None,
 ) -> None:
     """Write a trained model in another form, without its optimizer."""
+    from chiffres.models.named import find_model
+
+    find_model(model)  # a wrong name is said before what loads models is imported
+
     from chiffres.export import export_model
 
     path = export_model(model, target, out, data=data, max_flash=max_flash, max_ram=max_ram)

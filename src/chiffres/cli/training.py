@@ -54,14 +54,16 @@ def lab(
     What is in DIR already is not trained again: an interrupted lab goes on where it was.
     """
     from chiffres.data import load_dataset
-    from chiffres.lab.experiment import REPORT, run_lab
     from chiffres.report.words import Words, user_language
-    from chiffres.training.cluster import Cluster
 
     words = Words(language or user_language())
-    engine = Cluster(on) if is_ray(on) else None
     trackers = as_trackers(log)
     dataset = load_dataset(data)
+
+    from chiffres.lab.experiment import REPORT, run_lab
+    from chiffres.training.cluster import Cluster
+
+    engine = Cluster(on) if is_ray(on) else None
     out = out or Path("runs") / f"lab-{file_name(dataset.name)}"
     comparison = run_lab(
         out,
@@ -121,10 +123,8 @@ def train(
 ) -> None:
     """Train a recipe's model and leave a run, with its learning curves."""
     from chiffres.data import load_dataset
-    from chiffres.report import figures
     from chiffres.report.words import Words, user_language
     from chiffres.training.recipe import load_recipe
-    from chiffres.training.train import train as train_alone
 
     words = Words(language or user_language())
     settings = settings + as_settings(data=json.dumps(data) if data else None, seed=seed)
@@ -141,6 +141,10 @@ def train(
     dataset = load_dataset(chosen.data)
     name = f"{Path(recipe).stem}-{file_name(dataset.name)}-{chosen.seed}"
     out = out or Path("runs") / name
+
+    from chiffres.report import figures
+    from chiffres.training.train import train as train_alone
+
     how: dict[str, Any] = {"resume": resume, "log": trackers, "storage": storage}
     if workers > 1 or is_ray(on):
         from chiffres.training.parallel import train_in_parallel

@@ -7,7 +7,8 @@ from pathlib import Path
 from absl import logging
 
 from chiffres.errors import UsageError
-from chiffres.models.files import find_model, load_model
+from chiffres.models.files import load_model
+from chiffres.models.named import find_model
 from chiffres.storage import replacing
 from chiffres.training.run import Run
 

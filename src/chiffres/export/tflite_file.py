@@ -23,7 +23,8 @@ from chiffres.errors import JobError, MissingExtraError
 from chiffres.evaluation.predict import predict
 from chiffres.export.c.folder import CALIBRATION
 from chiffres.export.keras_files import output_path
-from chiffres.models.files import find_model, load_model
+from chiffres.models.files import load_model
+from chiffres.models.named import find_model
 from chiffres.storage import replacing
 from chiffres.training.run import Run
 

@@ -10,19 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from chiffres.errors import ModelFileError, UsageError
+from chiffres.errors import ModelFileError
 from chiffres.models.backend import keras
+from chiffres.models.named import find_model
 from chiffres.models.probe import check_size, probe
-
-MODEL_FILE = "model.keras"
-"""The model's file inside a run folder."""
-SUFFIXES = (".keras", ".h5")
-SHIPPED = Path(str(resources.files("chiffres"))) / "reading" / "weights"
-"""Where the models lie that come with Chiffres."""
 
 _LAYERS = """
     Activation Add Average AveragePooling2D BatchNormalization Concatenate Conv2D Cropping2D Dense
@@ -43,38 +37,6 @@ _PARTS = """
 ALLOWED = frozenset((_LAYERS + _PARTS).split())
 """Every class that a model file may name."""
 _MODULES = ("keras", "tf_keras", "tensorflow.keras", "builtins")
-
-
-def shipped_models() -> list[str]:
-    """Return the names of the models that come with Chiffres."""
-    return sorted(path.stem for path in SHIPPED.glob("*.keras"))
-
-
-def find_model(model: str | Path) -> Path:
-    """Return the model file that ``model`` names.
-
-    Args:
-        model: a run folder, a ``.keras`` or an ``.h5`` file, or one of ``shipped_models()``.
-
-    Raises:
-        UsageError: there is no such thing.
-    """
-    path = Path(model).expanduser()
-    if not path.exists() and str(model) in shipped_models():
-        path = SHIPPED / f"{model}.keras"
-    if path.is_dir():
-        path = path / MODEL_FILE
-        if not path.is_file():
-            raise UsageError(f"{model}: a folder without {MODEL_FILE}, so not a run to load")
-    elif not path.exists():
-        names = " or ".join(shipped_models())
-        raise UsageError(
-            f"{model}: no such run folder or model file"
-            + (f", and no model that comes with Chiffres ({names})" if names else "")
-        )
-    elif path.suffix not in SUFFIXES:
-        raise UsageError(f"{model}: expected a run folder or a file {' or '.join(SUFFIXES)}")
-    return path
 
 
 def load_model(model: str | Path, *, compile: bool = False) -> keras.Model:  # noqa: A002

@@ -21,7 +21,7 @@ from typing import Any
 import chiffres
 from chiffres.data import Dataset
 from chiffres.errors import RunError
-from chiffres.models.files import MODEL_FILE, find_model
+from chiffres.models.named import MODEL_FILE, find_model
 from chiffres.storage import replacing, write_text
 from chiffres.training.mirror import Mirror
 from chiffres.training.recipe import Recipe, load_recipe
