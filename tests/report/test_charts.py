@@ -10,6 +10,7 @@ from chiffres.evaluation.metrics import Evaluation
 from chiffres.evaluation.seeds import Evaluations
 from chiffres.report import charts, figures
 from chiffres.report.words import Words
+from tests.report.hung import hung
 
 WORDS = Words("en")
 
@@ -62,9 +63,9 @@ def test_what_one_reads_and_the_other_misreads_is_drawn(comparison: Comparison) 
     b = misreading(comparison, {5: wrong[5], 8: wrong[8]})
     drawn = charts.disagreements(a, b)
     assert drawn
-    for axes, index in zip(drawn.axes, (5, 3), strict=True):
-        assert axes.get_title() == f"{digits.labels[index]} → {wrong[index]}"
-        np.testing.assert_array_equal(axes.images[0].get_array(), digits.images[index])
+    for (label, image), index in zip(hung(drawn), (5, 3), strict=True):
+        assert label == f"{digits.labels[index]} → {wrong[index]}"
+        np.testing.assert_array_equal(image, digits.images[index])
     assert charts.disagreements(a, a) is None
 
 

@@ -18,7 +18,17 @@ from chiffres.data.dataset import CLASSES
 from chiffres.evaluation.confidence import confidence_of
 from chiffres.evaluation.seeds import Evaluations, JudgedModel
 from chiffres.export.cost import Cost
-from chiffres.report.figures import BLUE, GREY, INK, ORANGE, STYLE, band, logarithmic, show
+from chiffres.report.figures import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    STYLE,
+    Cell,
+    band,
+    gallery,
+    logarithmic,
+)
 from chiffres.report.words import Words
 
 MARKERS = "osD^vP*X"
@@ -103,18 +113,19 @@ def disagreements(a: Evaluations, b: Evaluations, columns: int = 8) -> Figure | 
     first = a.right.mean(axis=0) - b.right.mean(axis=0)
     if not first.any():
         return None
-    figure = Figure(figsize=(0.9 * columns, 2.6))
-    for row, (apart, other) in enumerate(((first, b), (-first, a))):
+    rows: list[list[Cell]] = []
+    for apart, other in ((first, b), (-first, a)):
         found = np.argsort(-apart, kind="stable")[:columns]
-        for column, index in enumerate(found[apart[found] > 0], 1):
-            axes = figure.add_subplot(2, columns, row * columns + column)
-            show(axes, other.each[0].digits.images[index])
-            answers = [each.predicted[index] for each in other.each]
-            wrong = [answer for answer in answers if answer != other.each[0].digits.labels[index]]
-            read = np.bincount(wrong).argmax()
-            axes.set_title(f"{other.each[0].digits.labels[index]} → {read}", fontsize=9, pad=3)
-    figure.subplots_adjust(wspace=0.1, hspace=0.35)
-    return figure
+        rows.append([_misread(other, index) for index in found[apart[found] > 0]])
+    return gallery(rows, inches=0.7, down=0.35)
+
+
+def _misread(evaluations: Evaluations, index: int) -> Cell:
+    """Return a digit, and what it was read as in most of the runs that misread it."""
+    digits = evaluations.each[0].digits
+    answers = [each.predicted[index] for each in evaluations.each]
+    wrong = [answer for answer in answers if answer != digits.labels[index]]
+    return digits.images[index], f"{digits.labels[index]} → {np.bincount(wrong).argmax()}"
 
 
 def calibration(models: Sequence[JudgedModel], words: Words) -> Figure:

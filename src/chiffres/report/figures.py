@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,8 @@ STYLE: Any = {
     "legend.frameon": False,
     "svg.hashsalt": "chiffres",
 }
+ACROSS = 0.08
+"""The gap between images in a row, in their width."""
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -78,14 +80,53 @@ def labelled_grid(
     images: npt.NDArray[np.uint8], labels: npt.NDArray[Any], columns: int = 10
 ) -> Figure:
     """Draw all ``images``, ``(n, 28, 28)``, in rows of ``columns``, their labels above."""
-    rows = -(-len(images) // columns)
-    figure = Figure(figsize=(4 / 3 * columns, 4.3 / 3 * rows))
-    for position, (image, label) in enumerate(zip(images, labels, strict=True), 1):
-        axes = figure.add_subplot(rows, columns, position)
-        show(axes, image)
-        axes.set_title(str(label), fontsize=10, pad=3)
-    figure.subplots_adjust(wspace=0.06, hspace=0.22)
+    cells = [(image, str(label)) for image, label in zip(images, labels, strict=True)]
+    return gallery(_in_rows(cells, columns), inches=1.05)
+
+
+Cell = tuple[npt.NDArray[Any], str]
+"""An image in grey levels, and its label."""
+
+
+def gallery(rows: Sequence[Sequence[Cell]], inches: float, down: float = 0.22) -> Figure:
+    """Draw digits in rows, their labels above.
+
+    Args:
+        rows: of images ``(28, 28)`` uint8.
+        inches: the side of an image.
+        down: how far apart the rows are, for their labels, in sides of an image.
+    """
+    columns = max(len(row) for row in rows)
+    size = (inches * columns * (1 + ACROSS), inches * len(rows) * (1 + down))
+    figure = Figure(figsize=size)
+    hang(figure.add_axes((0, 0, 1, 1)), rows, down, highest=255)
     return figure
+
+
+def hang(
+    axes: Axes, rows: Sequence[Sequence[Cell]], down: float, highest: float | None = None
+) -> None:
+    """Draw images in rows, as in ``gallery``, on one pair of axes: a pair for each takes long.
+
+    Args:
+        axes: what to draw on.
+        rows: of images.
+        down: how far apart the rows are.
+        highest: what is white; by default the highest value of each image.
+    """
+    for row, cells in enumerate(rows):
+        for column, (image, label) in enumerate(cells):
+            x, y = column * (1 + ACROSS), row * (1 + down)
+            place = (x, x + 1, y + 1, y)
+            axes.imshow(image, cmap="gray", vmin=0, vmax=highest, extent=place)
+            axes.text(x + 0.5, y - 0.04, label, ha="center", va="bottom", fontsize=9.5)
+    axes.axis("off")
+    axes.set_xlim(0, max(len(cells) for cells in rows) * (1 + ACROSS) - ACROSS)
+    axes.set_ylim(len(rows) * (1 + down) - down, 0)
+
+
+def _in_rows(cells: Sequence[Cell], columns: int) -> list[Sequence[Cell]]:
+    return [cells[first : first + columns] for first in range(0, len(cells), columns)]
 
 
 def class_counts(dataset: Dataset, words: Words) -> Figure:
@@ -180,18 +221,12 @@ def confusion(evaluation: Evaluation, words: Words) -> Figure:
 
 def mistakes(evaluation: Evaluation, words: Words, limit: int = 24) -> Figure:
     """Draw the misread digits, the most confident first: written → read, confidence."""
-    indices = evaluation.misread()[:limit]
-    columns = 6
-    rows = -(-len(indices) // columns)
-    figure = Figure(figsize=(1.25 * columns, 1.6 * rows))
-    for position, index in enumerate(indices, 1):
-        axes = figure.add_subplot(rows, columns, position)
-        show(axes, evaluation.digits.images[index])
+    cells = []
+    for index in evaluation.misread()[:limit]:
         written, read = evaluation.digits.labels[index], evaluation.predicted[index]
         confidence = words.percent(evaluation.probabilities[index].max(), 0)
-        axes.set_title(f"{written} → {read}\n{confidence}", fontsize=9, pad=3)
-    figure.subplots_adjust(wspace=0.1, hspace=0.5)
-    return figure
+        cells.append((evaluation.digits.images[index], f"{written} → {read}\n{confidence}"))
+    return gallery(_in_rows(cells, 6), inches=0.9, down=0.5)
 
 
 def feature_maps(
@@ -201,33 +236,23 @@ def feature_maps(
     figure = Figure(figsize=(9.6, 1.3 + 2.75 * len(maps)), layout="constrained")
     heights = [1.3] + [2.75] * len(maps)
     top, *below = figure.subfigures(1 + len(maps), 1, height_ratios=heights, squeeze=False)[:, 0]
-    axes = top.add_subplot()
-    show(axes, image)
-    axes.set_title(words.plain("digit_caption"), fontsize=10)
+    hang(top.add_subplot(), [[(image, words.plain("digit_caption"))]], down=0, highest=255)
     for part, (layer, stack) in zip(below, maps.items(), strict=True):
         height, width, count = stack.shape
         part.suptitle(
             words.plain("after_layer", layer=layer, count=count, height=height, width=width),
             fontsize=10,
         )
-        for channel in range(count):
-            axes = part.add_subplot(-(-count // 11), 11, channel + 1)
-            axes.imshow(stack[:, :, channel], cmap="gray", vmin=0)
-            axes.axis("off")
+        cells = [(stack[:, :, channel], "") for channel in range(count)]
+        hang(part.add_subplot(), _in_rows(cells, 11), down=ACROSS)
     return figure
 
 
 def corruptions(image: npt.NDArray[np.uint8]) -> Figure:
     """Draw a digit, ``(28, 28)``, under every corruption, the corruption's name above."""
-    columns = 5
-    rows = -(-len(CORRUPTIONS) // columns)
-    # On white, the white sides of a striped digit would not be seen.
-    figure = Figure(figsize=(1.3 * columns, 1.55 * rows), facecolor=STYLE["grid.color"])
-    for position, name in enumerate(CORRUPTIONS, 1):
-        axes = figure.add_subplot(rows, columns, position)
-        show(axes, corrupt(image[None], name)[0])
-        axes.set_title(name, fontsize=9, pad=3)
-    figure.subplots_adjust(wspace=0.08, hspace=0.22)
+    cells = [(corrupt(image[None], name)[0], name) for name in CORRUPTIONS]
+    figure = gallery(_in_rows(cells, 5), inches=1)
+    figure.set_facecolor(STYLE["grid.color"])  # on white, a striped digit's sides would not be seen
     return figure
 
 
@@ -246,12 +271,6 @@ def augmentations(digits: Digits, augmentation: Augmentation) -> Figure:
     figure = labelled_grid(grid, np.array(labels), columns)
     figure.set_facecolor(STYLE["grid.color"])  # on white, white paper would not be seen
     return figure
-
-
-def show(axes: Axes, image: npt.NDArray[np.uint8]) -> None:
-    """Draw a digit, ``(28, 28)``, alone."""
-    axes.imshow(image, cmap="gray", vmin=0, vmax=255)
-    axes.axis("off")
 
 
 def _short(value: float, words: Words) -> str:
