@@ -107,24 +107,26 @@ def find_ink(pixels: Pixels) -> Iterator[Ink]:
         pixels: ``(height, width)`` or ``(height, width, 3)`` RGB uint8.
     """
     shades = to_shades(pixels)
-    dark, certain = polarity(_coarse(shades))
+    as_it_is = _coarse(shades)
+    dark, certain = polarity(as_it_is)
     for each in (dark, not dark):
-        yield _ink(shades, each, certain)
+        turned = shades if each else 255 - shades
+        yield _ink(turned, as_it_is if each else _coarse(turned), each, certain)
 
 
 def dark_ink(pixels: Pixels) -> Ink:
     """Return the ink in a picture of which it is known that it is darker than the paper."""
-    return _ink(to_shades(pixels), dark=True, certain=True)
+    shades = to_shades(pixels)
+    return _ink(shades, _coarse(shades), dark=True, certain=True)
 
 
-def _ink(shades: Pixels, dark: bool, certain: bool) -> Ink:
-    turned = shades if dark else 255 - shades
-    coarse = _coarse(turned)
+def _ink(shades: Pixels, coarse: _Coarse, dark: bool, certain: bool) -> Ink:
+    """Return what is dark in ``shades`` as ink, which was dark in the picture or was not."""
     fine, whole = _papers(coarse)
-    finer = Ink(*_ink_map(turned, coarse, fine), dark, certain)
+    finer = Ink(*_ink_map(shades, coarse, fine), dark, certain)
     if whole is None:
         return finer
-    return Ink(*_ink_map(turned, coarse, whole), dark, certain, finer)
+    return Ink(*_ink_map(shades, coarse, whole), dark, certain, finer)
 
 
 def smoothed(pixels: Pixels) -> Pixels:
