@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from chiffres.data import Dataset
 from chiffres.evaluation.corrupt import CORRUPTIONS
 from chiffres.models.files import load_model
 from chiffres.training.run import Run
+from tests.command import chiffres
 
 COMMANDS = [
     [],
@@ -37,17 +37,6 @@ COMMANDS = [
 ]
 
 
-def chiffres(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "chiffres", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        cwd=cwd,
-        env=os.environ | {"LANG": "en", "LC_ALL": "en", "PYTHONUTF8": "1"},
-    )
-
-
 @pytest.fixture(scope="module")
 def digits_file(small: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("digits") / "small.npz"
@@ -57,7 +46,7 @@ def digits_file(small: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command) or "chiffres")
 def test_every_command_explains_itself(command: list[str]) -> None:
-    shown = chiffres(*command, "--help")
+    shown = chiffres(*command, "--help", cold=True)
     assert shown.returncode == 0
     assert shown.stderr == ""
     if command not in ([], ["data"]):
@@ -156,6 +145,7 @@ def test_train_evaluate_export_and_predict_follow_each_other(
         *("train", "conv", "--data", data, "--set", "epochs=2", "--set", "scale=unit"),
         *("--set", "learning_rate=0.001", "--out", "run"),
         cwd=tmp_path,
+        cold=True,
     )
     assert trained.returncode == 0, trained.stderr
     assert "epoch 2/2" in trained.stderr
@@ -338,7 +328,7 @@ def test_a_sweep_trains_side_by_side_and_ends_in_the_report(
         *("sweep", "dense", "--data", f"npz:{digits_file}", "--over", "batch_size=32,128"),
         *("--set", "epochs=1", "--set", "scale=unit", "--jobs", 2, "--out", "sweep"),
     )
-    shown = chiffres(*arguments, cwd=tmp_path)
+    shown = chiffres(*arguments, cwd=tmp_path, cold=True)
     assert shown.returncode == 0, shown.stderr
     told = sorted(line[4:].split(":")[0] for line in shown.stderr.splitlines())
     assert told == ["batch_size=128 seed-9000", "batch_size=32 seed-9000"]
@@ -358,6 +348,7 @@ def test_a_training_that_fails_is_told_in_the_sweep_s_exit_code(
         *("sweep", "dense", "--data", f"npz:{digits_file}", "--over", "learning_rate=0.001,1e30"),
         *("--set", "epochs=1", "--set", "optimizer=sgd", "--jobs", 1, "--out", "sweep"),
         cwd=tmp_path,
+        cold=True,
     )
     assert shown.returncode == 1
     assert "learning_rate=1e30 seed-9000: the loss is not a number" in shown.stderr
@@ -392,10 +383,10 @@ def test_data_show_draws_what_an_augmentation_does(digits_file: Path, tmp_path: 
 
 
 def test_data_list_names_every_dataset() -> None:
-    shown = chiffres("data", "list")
+    shown = chiffres("data", "list", cold=True)
     for name in ("mnist", "mnist-5k", "digits", "auto", "folder:DIR", "npz:FILE", "idx:FILE"):
         assert name in shown.stdout
 
 
 def test_the_version_is_the_package_s() -> None:
-    assert chiffres("--version").stdout == "chiffres 0.1.0\n"
+    assert chiffres("--version", cold=True).stdout == "chiffres 0.1.0\n"
