@@ -44,8 +44,6 @@ DEVIATIONS, FEWER_DEVIATIONS = 5.0, 2.5
 such ink begins at the second."""
 MOSTLY = 0.25
 """Of what is so connected, this share is ink beyond doubt."""
-
-
 NOISY, LARGE = 5.0, 64
 """Where the noise of the paper is more grey levels than the first, a picture whose shorter side is
 more pixels than the second is smoothed: its strokes are wide enough."""
@@ -53,19 +51,13 @@ SMOOTHER, SMOOTHEST = 300, 3.0
 """Smoothed by more, its reach is the shorter side by the first, up to the second, in pixels."""
 WHOLE = 0.95
 """The share of a stroke that the fine estimate has to find for it to be trusted."""
-
-
 FRAME = 0.1
 """How much the frame of the picture counts beside the share of dark in the surroundings."""
 UNSURE = 0.15
 """How near to a half that share may be before both polarities are worth a look."""
-
-
 DETAIL, DARKER = 0.3, 1.08
 """A wide dark thing is a shadow where most of it is paper to the fine estimate, and what that finds
 in it, at least the first share of its depth, is the second number of times as dark: writing."""
-
-
 SMOOTH = 24
 """By no more grey levels does the light change within the reach of a stroke from the border."""
 SHARP = 0.7
