@@ -2,9 +2,8 @@
 
 ``python benchmarks/drawing.py [--rounds 5]`` draws a 2, a 7, an 8 and a 2 and an 8 that touch with
 the mouse in Chromium, in steps of a few pixels, and waits for the answer after each, and after the
-pen is lifted, when the page asks as well whether one digit is several. A time runs from the event
-that the page gets to the frame after the answer is shown; it holds the reduced picture, the way to
-the server and back, the reading and the painting.
+pen is lifted. A time runs from the event that the page gets to the frame after the answer is shown;
+it holds the reduced picture, the way to the server and back, the reading and the painting.
 """
 
 from __future__ import annotations
