@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chiffres.reading.ink import CONTOUR, find_ink, to_shades
+from chiffres.data.strokes import CONTOUR
+from chiffres.reading.ink import find_ink, to_shades
 from tests.reading.made import Grey, on_paper, row_of
 
 

@@ -9,10 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chiffres.data import Dataset
+from chiffres.data.strokes import BROADEST, FINEST, bounds
 from chiffres.reading.normalize import (
-    BROADEST,
-    FINEST,
-    bounds,
     is_normalized,
     normalize,
     pen_width,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chiffres.reading.ink import CONTOUR
+from chiffres.data.strokes import CONTOUR
 from chiffres.reading.rules import find_rules, without_rules
 from tests.reading.made import Grey, enlarged, row_of
 

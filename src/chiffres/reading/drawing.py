@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from chiffres.data.dataset import SIDE
-from chiffres.reading.ink import CONTOUR
+from chiffres.data.strokes import CONTOUR
 from chiffres.reading.lattice import Found
 from chiffres.reading.page import Page
 from chiffres.reading.picture import Picture, Pixels

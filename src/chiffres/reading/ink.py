@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from chiffres.data.strokes import CONTOUR
 from chiffres.reading.morphology import closed, dilated, eroded
 from chiffres.reading.picture import Pixels
 
@@ -24,8 +25,6 @@ Labels = npt.NDArray[np.int32]
 
 GREYISH = 0.95
 """Colours that count this much or more, compared with the one that counts most, are just grey."""
-CONTOUR = 128
-"""The level of an ink map at which ink begins."""
 COARSE = 400
 """The longest side, in pixels, of the reduced picture in which the paper is looked for."""
 FINE_STROKE, BROAD_STROKE = 0.12, 0.5
