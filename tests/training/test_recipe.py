@@ -67,6 +67,7 @@ def test_the_shipped_recipes_are_the_lab_s(name: str) -> None:
         "forms": 0.0,
         "negatives": 0.0,
         "touching": 0.0,
+        "strings": False,
         "teacher": "",
         "teaching": 0.7,
         "bits": [],
@@ -82,7 +83,7 @@ def test_a_recipe_that_says_nothing_else_is_the_lab_s() -> None:
     assert make_recipe({"model": "dense"}, "own") == load_recipe("dense")
 
 
-@pytest.mark.parametrize("name", ["swift", "reader"])
+@pytest.mark.parametrize("name", ["swift", "reader", "strings"])
 def test_the_recipes_that_are_no_lab_s(name: str) -> None:
     recipe = load_recipe(name)
     assert (recipe.model, recipe.scale, recipe.schedule) == (name, "unit", "one-cycle")
@@ -99,7 +100,7 @@ def test_the_recipes_for_microcontrollers(name: str) -> None:
 
 def test_every_shipped_recipe_has_a_model() -> None:
     labs, chips = {"conv", "conv-dropout", "conv-pool", "dense"}, {"micro", "nano"}
-    assert labs | chips | {"reader", "swift"} <= set(recipe_names())
+    assert labs | chips | {"reader", "strings", "swift"} <= set(recipe_names())
     assert recipe_names() == sorted(recipe_names())
     assert {load_recipe(name).model for name in recipe_names()} <= models().keys()
 
@@ -221,6 +222,15 @@ def test_a_key_that_the_optimizer_does_not_use_is_refused(optimizer: str) -> Non
             f"set it to 0, or optimizer to {' or '.join(optimizers)}"
         )
         assert getattr(load_recipe("dense", [settings[0], f"{key}=0"]), key) == 0
+
+
+@pytest.mark.parametrize(
+    "setting", ["augment=light", "label_smoothing=0.1", "touching=0.1", "teacher=reader"]
+)
+def test_a_key_that_strings_do_not_use_is_refused(setting: str) -> None:
+    key, _, value = setting.partition("=")
+    with pytest.raises(RecipeError, match=f"recipe strings: {key} = .*{value}.*on strings"):
+        load_recipe("strings", [setting])
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:

@@ -87,7 +87,8 @@ def train(
         str,
         typer.Argument(
             metavar="RECIPE",
-            help="dense, conv, conv-pool, conv-dropout, swift, reader, or FILE.toml.",
+            help="dense, conv, conv-pool, conv-dropout, swift, reader, micro, nano, strings, or "
+            "FILE.toml.",
         ),
     ],
     data: RecipeData = None,
@@ -159,5 +160,5 @@ def train(
         f"validation loss {history['val_loss'][-1]:.4f}, "
         f"accuracy {history['val_accuracy'][-1]:.4f}\n"
         f"run: {run.folder} (learning curves: accuracy.png, loss.png)\n"
-        f"next: chiffres evaluate {run.folder}"
+        f"next: chiffres {'export --to onnx' if chosen.strings else 'evaluate'} {run.folder}"
     )

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import chiffres
-from chiffres.data.dataset import CLASSES
+from chiffres.data.dataset import CLASSES, SIDE
 from chiffres.errors import MissingExtraError, UsageError
 from chiffres.evaluation.predict import predict
 from chiffres.export.keras_files import output_path
 from chiffres.models.backend import keras
 from chiffres.models.files import load_model
+from chiffres.models.strings import reads_strings
 from chiffres.storage import replacing
 from chiffres.training.run import Run
 
@@ -26,6 +27,8 @@ OPSET, IR_VERSION = 17, 8
 """Of 2022, which all that reads ONNX files knows by now."""
 KEEP_SUM = {"AveragePool", "Flatten", "Gather", "GlobalAveragePool", "Reshape", "Transpose"}
 """The nodes after which what summed to 1 over the channels still does."""
+STRIPS = "(n, 28, width) uint8, 0 = background, 255 = ink, of any even width"
+ANSWERS = "(n, 11, 1, width / 2) float32: that no digit has its middle there, that a 0 has, …"
 IMAGES = "(n, 28, 28) uint8, 0 = background, 255 = ink"
 PROBABILITIES = "(n, 10) float32, of each digit from 0 to 9"
 
@@ -70,6 +73,8 @@ def as_onnx(model: keras.Model) -> onnx.ModelProto:
     from chiffres.export import onnx_layers
     from chiffres.export.onnx_graph import Graph
 
+    if reads_strings(model):
+        return _strings_as_onnx(model)
     predict(model, np.zeros((1, 28, 28), np.uint8))  # raises where it takes or gives another shape
     if not isinstance(model, keras.Sequential):
         raise UsageError(
@@ -89,8 +94,32 @@ def as_onnx(model: keras.Model) -> onnx.ModelProto:
     probabilities = helper.make_tensor_value_info(
         "probabilities", TensorProto.FLOAT, ["n", CLASSES], PROBABILITIES
     )
+    return _complete(graph.protobuf(images, probabilities))
+
+
+def _strings_as_onnx(model: keras.Sequential) -> onnx.ModelProto:
+    """Return a model that reads strings of digits along strips of any width."""
+    from onnx import TensorProto, helper
+
+    from chiffres.export import onnx_layers
+    from chiffres.export.onnx_graph import Graph
+
+    graph = Graph("strips", (SIDE, SIDE, 1))  # of another width the nodes would be the same
+    graph.add("Cast", to=TensorProto.FLOAT)
+    graph.add("Unsqueeze", np.array([1]))
+    onnx_layers.append(graph, model)
+    strips = helper.make_tensor_value_info("strips", TensorProto.UINT8, ["n", 28, "width"], STRIPS)
+    answers = helper.make_tensor_value_info(
+        "answers", TensorProto.FLOAT, ["n", 1 + CLASSES, 1, "answers"], ANSWERS
+    )
+    return _complete(graph.protobuf(strips, answers))
+
+
+def _complete(graph: onnx.GraphProto) -> onnx.ModelProto:
+    from onnx import helper
+
     return helper.make_model(
-        graph.protobuf(images, probabilities),
+        graph,
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="chiffres",

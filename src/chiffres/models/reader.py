@@ -9,10 +9,12 @@ from chiffres.models.backend import keras
 layers = keras.layers
 
 
-def convolution(filters: int) -> list[Any]:
-    """Return a normalised 3×3 convolution that keeps the size of its maps."""
+def convolution(filters: int, size: int | tuple[int, int] = 3, padding: str = "same") -> list[Any]:
+    """Return a normalised convolution that keeps the size of its maps, where it is padded."""
     return [
-        layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal"),
+        layers.Conv2D(
+            filters, size, padding=padding, use_bias=False, kernel_initializer="he_normal"
+        ),
         layers.BatchNormalization(momentum=0.95),
         layers.ReLU(),
     ]

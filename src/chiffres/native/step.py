@@ -45,6 +45,7 @@ class Step:
             raise NotLowered("its variables are not on the CPU")
         self.model = model
         self.input_shape = tuple(model.input_shape[1:])
+        self.output_ndim = len(model.output_shape)
         self.team = team or Team()
         self.operations = lower(model, training, self.team)
         self.bfloat16 = bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
@@ -135,14 +136,27 @@ class Step:
         if sample_weight is not None or y is None:
             return None
         x, y = torch.as_tensor(x), torch.as_tensor(y)
-        if tuple(x.shape[1:]) != self.input_shape:
-            if (*x.shape[1:], 1) != self.input_shape:
-                return None
+        if not self._takes(x.shape):
             x = x.unsqueeze(-1)  # as Keras does
-        if self.loss_on_logits is _sparse and y.shape not in ((len(x),), (len(x), 1)):
+            if not self._takes(x.shape):
+                return None
+        if self.loss_on_logits is _sparse and not self._answers(y.shape, len(x)):
             return None
         rows = self.team.take(len(x))
         return x[rows].to(torch.float32), y[rows]
+
+    def _takes(self, shape: Sequence[int]) -> bool:
+        """Whether the model takes inputs of a shape; a side of None may be of any length."""
+        return len(shape) == 1 + len(self.input_shape) and all(
+            wanted in (None, found)
+            for found, wanted in zip(shape[1:], self.input_shape, strict=True)
+        )
+
+    def _answers(self, shape: Sequence[int], n: int) -> bool:
+        """Whether labels of a shape may be those of ``n`` inputs: one each, or one a place."""
+        if self.output_ndim == 2:
+            return tuple(shape) in ((n,), (n, 1))
+        return len(shape) == self.output_ndim - 1 and shape[0] == n
 
     def _operate(self, x: torch.Tensor) -> torch.Tensor:
         if self.bfloat16:
@@ -160,11 +174,16 @@ class Step:
         return output, self.model._compute_loss(x=x, y=y, y_pred=output, training=training)
 
     def _counts(self, y: torch.Tensor, output: torch.Tensor, loss: torch.Tensor) -> torch.Tensor:
-        """Return the sum of the rows' losses and, for each metric, how many rows are right."""
+        """Return the sum of the rows' losses and, for each metric, how many rows are right.
+
+        Of a row with several places the share that is right counts.
+        """
         counts = [loss * len(y)]
         for metric in self.metrics or []:
-            labels = y.argmax(-1) if type(metric) is _CATEGORICAL else y.reshape(len(y))
-            counts.append((output.argmax(-1) == labels).sum(dtype=loss.dtype))
+            answers = output.argmax(-1)
+            labels = y.argmax(-1) if type(metric) is _CATEGORICAL else y.reshape(answers.shape)
+            right = (answers == labels).reshape(len(y), -1)
+            counts.append(right.mean(1, dtype=loss.dtype).sum())
         return torch.stack(counts)
 
     def _measure(
@@ -231,8 +250,10 @@ def _loss_on_logits(model: keras.Sequential) -> Loss | None:
 
 
 def _sparse(labels: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-    total = F.cross_entropy(logits, labels.reshape(len(labels)).long(), reduction="sum")
-    return total / len(labels)
+    total = F.cross_entropy(
+        logits.reshape(-1, logits.shape[-1]), labels.reshape(-1).long(), reduction="sum"
+    )
+    return total / labels.numel()
 
 
 def _categorical(targets: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:

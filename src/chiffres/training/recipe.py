@@ -17,6 +17,8 @@ from chiffres.models import Scale
 MAX_RECIPE_BYTES = 2**20
 USED_BY = {"momentum": ("sgd",), "weight_decay": ("adamw", "sgd")}
 """Which optimizers a key is for, where it is not for all."""
+FOR_DIGITS_ALONE = ("label_smoothing", "augment", "touching", "teacher", "bits")
+"""Keys that say nothing about strings."""
 UNSET: tuple[Any, ...] = (None, "", [])
 """What a key says where nothing is asked of it."""
 
@@ -47,6 +49,8 @@ class Recipe(BaseModel):
             digits, 0 to 1: a 1 with an upstroke, a barred 7, a slashed 0.
         negatives: likewise, how many images of no digit.
         touching: likewise, how many images of digits that touch, which are no digit either.
+        strings: whether the model reads strings of digits, written anew for each epoch, along
+            strips. ``forms`` and ``negatives`` are among what they are written with.
         teacher: a run folder or model file, whose answers are learnt besides what is right; or
             nothing.
         teaching: the share of the loss, 0 to 1, that is to answer as the teacher does.
@@ -80,6 +84,7 @@ class Recipe(BaseModel):
     forms: float = Field(default=0.0, ge=0, le=1)
     negatives: float = Field(default=0.0, ge=0, le=1)
     touching: float = Field(default=0.0, ge=0, le=1)
+    strings: bool = False
     teacher: str = ""
     teaching: float = Field(default=0.7, ge=0, le=1)
     bits: list[Annotated[int, Field(ge=2, le=8)]] = Field(default=[])
@@ -100,10 +105,18 @@ class Recipe(BaseModel):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _refuse_what_strings_do_not_use(self) -> Self:
+        for key in FOR_DIGITS_ALONE if self.strings else ():
+            value = getattr(self, key)
+            if value != type(self).model_fields[key].default:
+                raise ValueError(f"{key} = {value!r}: a training on strings does not use it")
+        return self
+
     @property
     def has_negatives(self) -> bool:
-        """Whether images of no digit are trained on, of either kind."""
-        return bool(self.negatives or self.touching)
+        """Whether images of no digit are among the digits, of either kind."""
+        return bool(self.negatives or self.touching) and not self.strings
 
     @property
     def options(self) -> dict[str, Any]:

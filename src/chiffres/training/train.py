@@ -14,18 +14,20 @@ from chiffres.errors import UsageError
 from chiffres.models import build_model, find_builder
 from chiffres.models.backend import BACKEND, keras
 from chiffres.models.files import load_model
+from chiffres.models.strings import reads_strings
 from chiffres.native import accelerate
 from chiffres.native.team import Team
 from chiffres.storage import remove_unfinished
 from chiffres.training import few_bits
 from chiffres.training.augment import find_augmentation
-from chiffres.training.batches import Change, make_batches, with_additions
+from chiffres.training.batches import Change, Shuffled, make_batches, with_additions
 from chiffres.training.callbacks import AccuracyOfDigits, Randomness, Recorder
 from chiffres.training.loss import NOT_A_DIGIT, Loss, crossentropy, train_on_logits
 from chiffres.training.mirror import Mirror
 from chiffres.training.progress import ProgressBar
 from chiffres.training.recipe import Recipe
 from chiffres.training.run import Run
+from chiffres.training.strings import strings_of
 from chiffres.training.teacher import Teacher
 from chiffres.training.tracking import Tracking, check_trackers
 
@@ -122,6 +124,7 @@ def prepare(
     else:
         builder = find_builder(recipe.model, recipe.options)  # raises before anything is written
         find_augmentation(recipe.augment)
+        _check_strings(recipe, builder())
         if recipe.teacher:
             Teacher(recipe.teacher, recipe.teaching)
         if recipe.bits:
@@ -130,6 +133,14 @@ def prepare(
             _take_weights(build_model(recipe.model, recipe.scale, **recipe.options), recipe.start)
         run.start(recipe, dataset, BACKEND, workers)
     return run
+
+
+def _check_strings(recipe: Recipe, model: keras.Model) -> None:
+    if recipe.strings != reads_strings(model):
+        what = "strings of digits, not images of one" if recipe.strings else "images of one digit"
+        raise UsageError(
+            f"strings = {str(recipe.strings).lower()}: the model {recipe.model!r} is not for {what}"
+        )
 
 
 def _check_same(run: Run, recipe: Recipe, dataset: Dataset, where: str) -> None:
@@ -159,14 +170,20 @@ def _fit(
     team: Team,
 ) -> None:
     keras.utils.set_random_seed(recipe.seed)
-    digits = with_additions(dataset.train, recipe)
+    digits = dataset.train if recipe.strings else with_additions(dataset.train, recipe)
     steps = math.ceil(len(digits) / recipe.batch_size)
     model = _resumed(run) or _compiled(recipe, steps)
     team.agree(each.value for each in model.weights)
     loss, change = _lesson(recipe, team)
     train_on_logits(model, loss)
     accelerate(model, loss, bfloat16=recipe.precision == "bfloat16", team=team)
-    batches = make_batches(digits, model, recipe.batch_size, change)
+    batches: Shuffled
+    validation: Shuffled
+    if recipe.strings:
+        batches, validation = strings_of(recipe, dataset)
+    else:
+        batches = make_batches(digits, model, recipe.batch_size, change)
+        validation = make_batches(dataset.validation, model, recipe.batch_size)
     done = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
     progress = ProgressBar(recipe.model, recipe.epochs, steps, done)
     rounding = [few_bits.FewBits(recipe.bits, recipe.epochs)] if recipe.bits else []
@@ -181,7 +198,7 @@ def _fit(
     try:
         model.fit(
             batches,
-            validation_data=make_batches(dataset.validation, model, recipe.batch_size),
+            validation_data=validation,
             initial_epoch=done,
             epochs=recipe.epochs,
             callbacks=callbacks,

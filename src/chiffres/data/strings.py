@@ -1,0 +1,196 @@
+"""Strings of digits as one hand writes them, most of them touching, as strips to learn from.
+
+What is to be answered for a column of a strip is the digit that has its middle there, or that none
+has: so a string is read from its middles, and touching digits need not be cut apart first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from chiffres.data.dataset import Digits
+from chiffres.data.pen import Floats, slant
+from chiffres.data.strips import MARGIN, STEP, answers_for, as_strip
+from chiffres.data.strokes import CONTOUR, Pixels, bounds
+
+Ink = npt.NDArray[np.float32]
+
+COUNTS = (0.17, 0.40, 0.20, 0.12, 0.07, 0.04)
+"""How many strings are of one digit, of two, and so on."""
+NO_DIGITS = 0.07
+"""How many strings are of letters and signs, at most three, where no middle is to be found."""
+TOUCHING = 0.75
+"""In how many strings neighbours mostly touch; in the others some do."""
+HEIGHT = 64
+"""The usual height of a digit while a string is written, in pixels."""
+INK = 0.5
+"""The share of full ink from which on a pixel belongs to a stroke."""
+FLAT = 14
+"""A digit of MNIST that is lower, in its pixels, is written lower than the others, too."""
+MIDDLE = 0.25
+"""The middle of a digit reaches so far to either side, as a share of its width, where no other
+digit's is near."""
+
+
+class String(NamedTuple):
+    """A string of digits.
+
+    Attributes:
+        strip: ``(28, width)`` uint8.
+        digits: from left to right; none where it is of letters.
+        answers: for every second column, 0, or one more than the digit that has its middle there,
+            ``((width + 1) // 2,)`` uint8.
+    """
+
+    strip: Pixels
+    digits: tuple[int, ...]
+    answers: npt.NDArray[np.uint8]
+
+
+def write_string(rng: np.random.Generator, digits: Digits, no_digits: Pixels) -> String:
+    """Write a string.
+
+    Args:
+        rng: what all chance is drawn from.
+        digits: whose handwriting it is; each of them has some ink.
+        no_digits: ``(n, 28, 28)`` uint8, what is no digit; each has some ink.
+    """
+    count = 1 + int(rng.choice(len(COUNTS), p=COUNTS))
+    refused = rng.random() < NO_DIGITS
+    images = no_digits if refused else digits.images
+    chosen = rng.integers(len(images), size=min(count, 3) if refused else count)
+    hand, pen = slant(rng, turn=3, shear=0.35, stretch=1.3), rng.normal(0.3, 1.6)
+    tiles = [_tile(rng, images[index], hand, pen) for index in chosen]
+    ink, spans = _beside(rng, tiles)
+    piece, size = _copied(rng, ink)
+    strip = as_strip(piece)
+    if refused:
+        return String(strip, (), np.zeros(answers_for(strip), np.uint8))
+    _, _, left, right = bounds(piece >= CONTOUR)
+    spans = MARGIN + (spans * size - left) * (strip.shape[1] - 2 * MARGIN) / (right - left)
+    order = spans.mean(axis=1).argsort()
+    values = digits.labels[chosen[order]]
+    return String(strip, tuple(values.tolist()), _answers(strip, spans[order], values))
+
+
+def _tile(rng: np.random.Generator, image: Pixels, hand: Floats, pen: float) -> Ink:
+    """Return a digit as the hand writes it, cropped; the pen is so many pixels too broad."""
+    top, bottom, left, right = bounds(image >= CONTOUR)
+    digit = image[top:bottom, left:right].astype(np.float32) / 255
+    scale = HEIGHT * (1 + np.clip(rng.normal(0, 0.09), -0.3, 0.3)) / max(len(digit), FLAT)
+    matrix = scale * slant(rng, turn=3, shear=0.06, stretch=1.1) @ hand
+    height, width = digit.shape
+    corners = np.array([[x, y] for x in (0, width) for y in (0, height)]) @ matrix.T
+    low = corners.min(axis=0) - 6
+    size = np.ceil(corners.max(axis=0) - low + 6).astype(int).tolist()
+    drawn = cv2.warpAffine(digit, np.hstack([matrix, -low[:, None]]), size, flags=cv2.INTER_CUBIC)
+    sharp = np.clip((drawn - INK) * 0.6 * scale + INK, 0, 1).astype(np.float32)
+    return _cropped(_with_pen(sharp, pen + rng.normal(0, 0.3)))
+
+
+def _with_pen(ink: Ink, broader: float) -> Ink:
+    """Return the ink with its edges moved, but never worn away."""
+    reach = round(abs(broader))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    if broader >= 0:
+        return np.asarray(cv2.dilate(np.pad(ink, reach), disc), np.float32)
+    finer = np.asarray(cv2.erode(ink, disc), np.float32)
+    return finer if (finer > INK).sum() > 0.35 * (ink > INK).sum() else ink
+
+
+def _cropped(ink: Ink) -> Ink:
+    top, bottom, left, right = bounds(ink > INK)
+    return ink[top:bottom, left:right]
+
+
+def _beside(rng: np.random.Generator, tiles: Sequence[Ink]) -> tuple[Ink, Floats]:
+    """Return digits side by side, and the first column of each and one past its last, ``(n, 2)``.
+
+    Neighbours overlap, touch or nearly do; their middles are so far apart that each has its own.
+    """
+    touching = rng.random() < TOUCHING
+    edge = np.full(4 * HEIGHT, -np.inf)  # where the ink of each row ends so far
+    places: list[tuple[int, int]] = []
+    for number, tile in enumerate(tiles):
+        height, width = tile.shape
+        low = height < 0.6 * HEIGHT
+        fall = np.clip(rng.normal(0, 0.09), -0.35, 0.35) * HEIGHT
+        y = round(HEIGHT + (HEIGHT - height) / (2 if low else 1) + fall)
+        inked = tile > INK
+        first = np.where(inked.any(axis=1), inked.argmax(axis=1), np.inf)
+        last = np.where(inked.any(axis=1), width - 1 - inked[:, ::-1].argmax(axis=1), -np.inf)
+        x = 0
+        if number:
+            gap = _gap(rng, touching)
+            reach = 2 * max(1, round(gap)) + 1
+            near = cv2.dilate(edge[:, None], np.ones((reach, 1), np.uint8)).ravel()
+            before, (x_before, _) = tiles[number - 1], places[-1]
+            free = float((near[y : y + height] - first).max())
+            beside = free if np.isfinite(free) else x_before + before.shape[1] - 1
+            least = max(
+                0.25 * min(before.shape[1], width),
+                0.2 * HEIGHT + (before.shape[1] - width) / 2,
+            )
+            x = max(round(beside + 1 + gap), round(x_before + least))
+        places.append((x, y))
+        edge[y : y + height] = np.maximum(edge[y : y + height], x + last)
+    spans = np.array(
+        [(x, x + tile.shape[1]) for tile, (x, _) in zip(tiles, places, strict=True)], np.float64
+    )
+    left, top = (min(place[axis] for place in places) for axis in (0, 1))
+    bottom = max(y + len(tile) for tile, (_, y) in zip(tiles, places, strict=True))
+    ink = np.zeros((bottom - top, round(spans.max()) - left), np.float32)
+    for tile, (x, y) in zip(tiles, places, strict=True):
+        part = ink[y - top : y - top + len(tile), x - left : x - left + tile.shape[1]]
+        np.maximum(part, tile, out=part)
+    return ink, spans - left
+
+
+def _gap(rng: np.random.Generator, touching: bool) -> float:
+    """Return how far a digit is from the one before, in pixels; less than 0: they overlap."""
+    if touching:
+        overlap = -0.14 * HEIGHT * rng.random() * rng.random()
+        return float(overlap if rng.random() < 0.85 else rng.uniform(0, 3))
+    return float(rng.uniform(1, 0.35 * HEIGHT) if rng.random() < 0.6 else rng.uniform(-6, 0))
+
+
+def _copied(rng: np.random.Generator, ink: Ink) -> tuple[Pixels, float]:
+    """Return the string as an ink map has it, found more or less well, and its size: 1 or less."""
+    whole, size = ink, 1.0
+    if rng.random() < 0.12:  # what is left of a rule
+        top, thick = int(rng.integers(len(ink))), int(rng.integers(1, 4))
+        start, stop = sorted(rng.integers(0, ink.shape[1], 2))
+        ink[top : top + thick, start:stop] = 1
+    if rng.random() < 0.5:
+        ink = cv2.GaussianBlur(ink, (0, 0), rng.uniform(0.6, 3))
+    if rng.random() < 0.35:  # few pixels
+        size = rng.uniform(0.22, 0.6)
+        ink = cv2.resize(ink, None, fx=size, fy=size, interpolation=cv2.INTER_AREA)
+        if rng.random() < 0.6:
+            ink = ink + rng.normal(0, rng.uniform(0, 0.12), ink.shape).astype(np.float32)
+    elif rng.random() < 0.3:  # grain
+        grain = rng.normal(0, 1, ink.shape).astype(np.float32)
+        grain = cv2.GaussianBlur(grain, (0, 0), rng.uniform(1, 3))
+        ink = ink + (ink > 0.15) * grain * (rng.uniform(0, 0.25) / (float(grain.std()) + 1e-6))
+    piece = np.clip(CONTOUR * ink / rng.uniform(0.35, 0.65), 0, 255).astype(np.uint8)
+    if (piece >= CONTOUR).any():
+        return piece, size
+    return np.asarray(255 * whole, np.uint8), 1.0
+
+
+def _answers(strip: Pixels, spans: Floats, values: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return what is to be answered for each second column; see ``String``."""
+    answers = np.zeros(answers_for(strip), np.uint8)
+    at = STEP * np.arange(len(answers)) + STEP / 2
+    middles = spans.mean(axis=1)
+    apart = np.concatenate([[np.inf], np.diff(middles), [np.inf]])
+    nearest = np.minimum(apart[:-1], apart[1:])
+    reach = np.maximum(STEP / 2, np.minimum(MIDDLE * np.ptp(spans, axis=1), nearest / 2 - STEP))
+    for middle, far, value in zip(middles, reach, values, strict=True):
+        answers[np.abs(at - middle) <= far] = value + 1
+    return answers
