@@ -1,8 +1,8 @@
 """From anyone's picture to the digits in it, without a training framework.
 
 ``picture`` loads, ``ink`` finds what was written, ``rules`` removes the lines of the paper,
-``segment`` and ``lattice`` find the digits, ``normalize`` brings each to MNIST's format, and
-``reader`` puts all of it together.
+``segment`` and ``lattice`` find the digits, ``touching`` parts those that touch, ``normalize``
+brings each to MNIST's format, and ``reader`` puts all of it together.
 """
 
 from __future__ import annotations

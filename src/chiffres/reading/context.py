@@ -43,6 +43,8 @@ LEAST_HEIGHT = 0.35
 """How high another digit is, at least."""
 ABOVE_NOISE = 4.5
 """How many standard deviations of the paper's noise stronger than paper a digit is."""
+LEAST_SHARP = 0.85
+"""The edges of writing have this share of its contrast, at least."""
 SPACE = 0.7
 """A gap of this many heights of the line ends a word."""
 DIGITS_IN_WORD, DIGITS_IN_LINE, DIGITS_ON_PAGE = 0.49, 0.6, 0.65
@@ -93,10 +95,7 @@ def digits_only(page: Page, accept: Accept) -> list[list[Found]]:
         that are.
     """
     at_edge = functools.partial(_touches_edge, page.clean.shape)
-    lines = [
-        [found for found in line if found.strength >= ABOVE_NOISE * page.ink.noise]
-        for line in page.lines
-    ]
+    lines = [[found for found in line if _is_ink(found, page)] for line in page.lines]
     everything = [found for line in lines for found in line]
     usual = usual_digit([found for found in everything if accept(found)], at_edge)
     if usual is None:
@@ -127,8 +126,7 @@ def sole_digit(page: Page, likely: Accept) -> Found | None:
 
     A straight bit is no digit for that: it has to be sure.
     """
-    finds = [found for line in page.lines for found in line]
-    finds = [found for found in finds if found.strength >= ABOVE_NOISE * page.ink.noise]
+    finds = [found for line in page.lines for found in line if _is_ink(found, page)]
     if not finds:
         return None
     largest, *others = sorted(finds, key=lambda found: -found.piece.height * found.strength)
@@ -139,6 +137,11 @@ def sole_digit(page: Page, likely: Accept) -> Found | None:
     )
     whole = not bar and not largest.cut_from
     return largest if alone and whole and likely(largest) else None
+
+
+def _is_ink(found: Found, page: Page) -> bool:
+    """Whether a find stands out from the grain of its paper, and is no shadow, no cloud."""
+    return found.strength >= ABOVE_NOISE * page.ink.noise and found.sharpness >= LEAST_SHARP
 
 
 def mark_read(lines: Sequence[Sequence[Found]], accept: Accept, likely: Accept) -> None:

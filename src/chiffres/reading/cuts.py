@@ -1,20 +1,14 @@
-"""Where touching digits may be cut apart: paths from top to bottom through little ink.
-
-Too many cuts are proposed on purpose; which of them are made, the classifier decides (R. Casey and
-E. Lecolinet, A survey of methods and strategies in character segmentation, IEEE Transactions on
-Pattern Analysis and Machine Intelligence 18 (7), 1996, section 4: recognition-based segmentation).
-"""
+"""Where touching digits are cut apart: paths from top to bottom through little ink."""
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from chiffres.reading.ink import CONTOUR, Floats
+from chiffres.data.strokes import CONTOUR, Floats
 from chiffres.reading.normalize import pen_width
 from chiffres.reading.picture import Pixels
 
@@ -26,42 +20,32 @@ ENTERED, THROUGH, ASIDE = 1.0, 0.5, 0.1
 """What it costs to enter ink, and for each width of a stroke to go through it and to go aside.
 
 Between two digits a path enters ink once, where they touch; through a digit, twice or more."""
-MOST_COSTLY = 4.0
-"""No cut costs more."""
-APART = 0.1
-"""Cuts are this far from each other, as a share of the height."""
-LEAST_SHARE = 0.07
-"""On each side of a cut there is this share of the ink."""
-MOST = 4
-"""There are no more cuts than this for each height of a piece's width: a digit, about as wide as
-high, is then not in more parts than are tried together."""
+OFF = 1.5
+"""What a path costs that is at the end of where it may be, and not in the middle."""
 
 
-class Cut(NamedTuple):
-    """A cut: the first column to its right in each row, ``(height,)`` int32, and what it costs.
-
-    A cut through one stroke costs ``ENTERED + THROUGH``.
-    """
-
-    columns: npt.NDArray[np.int32]
-    cost: float
-
-
-def find_cuts(piece: Pixels) -> list[Cut]:
-    """Return possible cuts through a piece of ink, from left to right.
+def cut_between(
+    piece: Pixels, between: Sequence[tuple[float, float]]
+) -> list[npt.NDArray[np.int32]]:
+    """Return the first column to the right of each cut in each row, ``(height,)``.
 
     Args:
         piece: ``(height, width)`` uint8, ink from ``CONTOUR`` on.
+        between: of each cut, the columns between which it is to be, about.
     """
     scale = min(1.0, HEIGHT / piece.shape[0])
     height, width = (max(2, round(side * scale)) for side in piece.shape)
     inked = (piece >= CONTOUR).astype(np.float32)
     small = cv2.resize(inked, (width, height), interpolation=cv2.INTER_AREA)
     paths, costs = _cheapest_paths(small, max(1.0, pen_width(piece) * scale))
-    return [
-        Cut(_enlarged(paths[index], piece.shape, scale), float(costs[index]))
-        for index in sorted(_chosen(small, paths, costs))
-    ]
+    at = paths.mean(axis=1)
+    cuts = []
+    for ends in between:
+        start, stop = (scale * end for end in ends)
+        off = np.abs(at - (start + stop) / 2) / max(1.5, (stop - start) / 2)
+        path = paths[(costs + OFF * off**2).argmin()]
+        cuts.append(_enlarged(path, piece.shape, scale))
+    return cuts
 
 
 def _cheapest_paths(ink: Floats, pen: float) -> tuple[npt.NDArray[np.intp], Floats]:
@@ -112,24 +96,6 @@ def _cheapest_paths(ink: Floats, pen: float) -> tuple[npt.NDArray[np.intp], Floa
     for row in range(height - 1, 0, -1):
         paths[:, row - 1] = paths[:, row] + ways[row, each, paths[:, row]]
     return paths + each[:, None] - reach, inner.min(axis=1)
-
-
-def _chosen(ink: Floats, paths: npt.NDArray[np.intp], costs: Floats) -> list[int]:
-    """Return the cheapest paths that are apart from each other and have ink on both sides."""
-    height, width = ink.shape
-    at = paths.mean(axis=1)
-    before = cv2.copyMakeBorder(ink.cumsum(axis=1), 0, 0, 1, 0, cv2.BORDER_CONSTANT)
-    left = before[np.arange(height), np.clip(paths, 0, width)].sum(axis=1)
-    share = left / before[:, -1].sum()
-    possible = (costs <= MOST_COSTLY) & (share > LEAST_SHARE) & (share < 1 - LEAST_SHARE)
-    chosen: list[int] = []
-    most = math.ceil(MOST * width / height)
-    for index in np.flatnonzero(possible)[np.argsort(costs[possible], kind="stable")]:
-        if all(abs(at[index] - at[other]) >= APART * height for other in chosen):
-            chosen.append(int(index))
-        if len(chosen) == most:
-            break
-    return chosen
 
 
 def _enlarged(

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from chiffres.data.dataset import CLASSES, SIDE
+from chiffres.data.strokes import Floats
 from chiffres.errors import MissingExtraError, ModelFileError, UsageError
-from chiffres.reading.ink import Floats
 from chiffres.reading.onnx_checks import MAX_BYTES, check_onnx
 
 BATCH = 64
@@ -86,6 +86,40 @@ class Network:
         return np.concatenate([np.zeros((0, CLASSES), np.float32), *answers])
 
 
+class StringNetwork:
+    """What reads digits that touch along a strip; any number of threads may ask it at once."""
+
+    def __init__(self, model: bytes | None = None, threads: int = 0) -> None:
+        """Load a model.
+
+        Args:
+            model: the bytes of an ONNX file, by default of the one that comes with Chiffres.
+            threads: how many the network computes on; 0 = as many as there are cores.
+        """
+        self._session = ort.InferenceSession(
+            shipped("strings") if model is None else model,
+            session_options(threads),
+            providers=["CPUExecutionProvider"],
+        )
+
+    def __call__(self, strips: npt.NDArray[np.uint8]) -> Floats:
+        """Return what is read along strips; see ``chiffres.models.strings``.
+
+        Args:
+            strips: ``(n, 28, width)`` uint8, of an even width.
+
+        Returns:
+            ``(n, 11, width / 2)`` float32.
+        """
+        answers = self._session.run(None, {"strips": strips})[0]
+        return np.asarray(answers[:, :, 0], np.float32)
+
+
+def shipped(name: str) -> bytes:
+    """Return the ONNX file that comes with Chiffres under this name."""
+    return (resources.files("chiffres.reading") / "weights" / f"{name}.onnx").read_bytes()
+
+
 def session_options(threads: int) -> ort.SessionOptions:
     """Return options for a session that computes on ``threads``, and waits without spinning."""
     options = ort.SessionOptions()
@@ -109,8 +143,7 @@ def model_bytes(model: str | Path | bytes | None) -> tuple[bytes, str]:
         ModelFileError: it cannot be loaded.
     """
     if model is None:
-        shipped = resources.files("chiffres.reading") / "weights" / "reader.onnx"
-        return shipped.read_bytes(), "the model that comes with Chiffres"
+        return shipped("reader"), "the model that comes with Chiffres"
     if isinstance(model, bytes):
         return model, "the model"
     path = Path(model).expanduser()

@@ -15,6 +15,7 @@ from chiffres.reading.lattice import (
     SURE,
     Classify,
     Found,
+    Networks,
     classified,
     read_lines,
     union,
@@ -71,11 +72,12 @@ class Page:
         return dataclasses.replace(self, lines=[[sole]], sole=None)
 
 
-def read_page(ink: Ink, classify: Classify, touching: bool = True) -> Page:
+def read_page(ink: Ink, networks: Networks, touching: bool = True) -> Page:
     """Find the digits on an ink map; cut apart those that touch, where any may."""
     clean = without_rules(ink.map)
     sheet = Sheet(clean, ink.contrast)
-    found = _mended(sheet, classified(sheet, sheet.pieces(), classify), classify)
+    pieces = classified(sheet, sheet.pieces(), networks.classify)
+    found = _mended(sheet, pieces, networks.classify)
     found = _without_slivers(found, clean.shape)
     least = LEAST_DETAIL * max(clean.shape)
     mains, fragments = _sorted_out(found, least, LOWEST * usual_pen(clean))
@@ -84,7 +86,7 @@ def read_page(ink: Ink, classify: Classify, touching: bool = True) -> Page:
     by_piece = {id(each.piece): each for each in found}
     lines = [[by_piece[id(p)] for p in line] for line in in_lines([m.piece for m in mains])]
     _put_beside(fragments, lines)
-    read = read_lines(sheet, lines, classify, touching)
+    read = read_lines(sheet, lines, networks, touching)
     return Page(ink, clean, read, [each for line in read for each in line])
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from chiffres.data.dataset import SIDE
+from chiffres.data.strokes import CONTOUR, bounds
 from chiffres.errors import UsageError
 from chiffres.reading.context import digits_only, mark_read, sole_digit
 from chiffres.reading.ink import (
-    CONTOUR,
     NOISY,
     Floats,
     Ink,
@@ -23,9 +23,9 @@ from chiffres.reading.ink import (
     smoothed,
     to_shades,
 )
-from chiffres.reading.lattice import Found
-from chiffres.reading.network import Network, model_bytes
-from chiffres.reading.normalize import NEARLY_PAPER, bounds, is_normalized
+from chiffres.reading.lattice import Found, Networks
+from chiffres.reading.network import Network, StringNetwork, model_bytes
+from chiffres.reading.normalize import NEARLY_PAPER, is_normalized
 from chiffres.reading.page import STICK, Page, read_page
 from chiffres.reading.picture import AnyPicture, Picture, Pixels, load
 from chiffres.reading.result import ReadDigit, Reading
@@ -78,6 +78,7 @@ class Reader:
         if reject_below is not None and not 0 <= reject_below <= 1:
             raise UsageError(f"reject_below = {reject_below}: expected a confidence, 0 to 1")
         self._network = Network(*model_bytes(model), threads=threads)
+        self._networks = Networks(self._network, StringNetwork(threads=threads))
         self.reject_below = self._network.threshold if reject_below is None else reject_below
         self.likely = min(LIKELY, self.reject_below) if reject_below is None else reject_below
 
@@ -145,7 +146,7 @@ class Reader:
         return bool(np.count_nonzero(inked) <= BESIDE * all_ink)
 
     def _judged(self, ink: Ink, touching: bool) -> Page:
-        page = read_page(ink, self._network, touching)
+        page = read_page(ink, self._networks, touching)
         kept = digits_only(page, self._is_sure)
         mark_read(kept, self._is_sure, self._is_likely)
         sole = None if kept else sole_digit(page, self._is_likely)

@@ -7,11 +7,11 @@ import re
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from chiffres.errors import ChiffresError, ModelFileError, UsageError
-from chiffres.reading.network import model_bytes
+from chiffres.models.named import shipped_models
+from chiffres.reading.network import model_bytes, shipped
 
 FIRST = "reader"
 """The model that is asked where none is named."""
@@ -51,10 +51,8 @@ def served_models(own: Sequence[str] = ()) -> list[ServedModel]:
 
 
 def _shipped() -> list[tuple[str, bytes]]:
-    weights = resources.files("chiffres.reading") / "weights"
-    files = [file for file in weights.iterdir() if file.name.endswith(".onnx")]
-    models = [(Path(file.name).stem, file.read_bytes()) for file in files]
-    return sorted(models, key=lambda model: (model[0] != FIRST, model[0]))
+    names = sorted(shipped_models(), key=lambda name: (name != FIRST, name))
+    return [(name, shipped(name)) for name in names]
 
 
 def _free_name(path: str, taken: set[str]) -> str:
