@@ -11,10 +11,9 @@ from typing import Any
 
 from chiffres.data import Dataset, load_dataset
 from chiffres.errors import UsageError
-from chiffres.models import build_model, find_builder
+from chiffres.models import build_model, find_builder, strings
 from chiffres.models.backend import BACKEND, keras
 from chiffres.models.files import load_model
-from chiffres.models.strings import reads_strings
 from chiffres.native import accelerate
 from chiffres.native.team import Team
 from chiffres.storage import remove_unfinished
@@ -124,7 +123,7 @@ def prepare(
     else:
         builder = find_builder(recipe.model, recipe.options)  # raises before anything is written
         find_augmentation(recipe.augment)
-        _check_strings(recipe, builder())
+        _check_strings(recipe)
         if recipe.teacher:
             Teacher(recipe.teacher, recipe.teaching)
         if recipe.bits:
@@ -135,8 +134,8 @@ def prepare(
     return run
 
 
-def _check_strings(recipe: Recipe, model: keras.Model) -> None:
-    if recipe.strings != reads_strings(model):
+def _check_strings(recipe: Recipe) -> None:
+    if recipe.strings != (recipe.model in strings.MODELS):
         what = "strings of digits, not images of one" if recipe.strings else "images of one digit"
         raise UsageError(
             f"strings = {str(recipe.strings).lower()}: the model {recipe.model!r} is not for {what}"
