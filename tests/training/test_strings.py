@@ -97,8 +97,8 @@ def test_its_export_answers_as_it_does(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "setting", "message"),
     [
-        ("strings", "strings=false", "'strings' is not for images of one digit"),
-        ("swift", "strings=true", "'swift' is not for strings of digits"),
+        ("strings", "strings=false", "the model 'strings' reads strings of digits"),
+        ("swift", "strings=true", "the model 'swift' reads one digit in an image"),
     ],
 )
 def test_a_model_for_something_else_is_refused(

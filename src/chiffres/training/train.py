@@ -136,9 +136,10 @@ def prepare(
 
 def _check_strings(recipe: Recipe) -> None:
     if recipe.strings != (recipe.model in strings.MODELS):
-        what = "strings of digits, not images of one" if recipe.strings else "images of one digit"
+        reads = "one digit in an image" if recipe.strings else "strings of digits"
         raise UsageError(
-            f"strings = {str(recipe.strings).lower()}: the model {recipe.model!r} is not for {what}"
+            f"strings = {str(recipe.strings).lower()}: the model {recipe.model!r} reads {reads}; "
+            "set the other, or another model"
         )
 
 
