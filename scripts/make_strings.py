@@ -9,14 +9,13 @@ is opened here, once, after all choices are made.
 
 from __future__ import annotations
 
-import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import model_card
 from chiffres.data import Dataset, Digits, load_dataset
 from chiffres.data.strings import COUNTS
 from chiffres.data.strips import stacked
@@ -25,7 +24,6 @@ from chiffres.export import export_model
 from chiffres.models.named import SHIPPED
 from chiffres.reading.network import StringNetwork
 from chiffres.reading.touching import middles
-from chiffres.storage import write_text
 from chiffres.training.recipe import load_recipe
 from chiffres.training.run import Run
 from chiffres.training.strings import StringBatches
@@ -44,16 +42,15 @@ def main() -> None:
     run = Run(Path("runs") / f"{NAME}-{recipe.seed}")
     train(recipe, run.folder, dataset=dataset, resume=run.exists)
     onnx = export_model(run.folder, "onnx", SHIPPED / f"{NAME}.onnx")
-    card = model_card(run, dataset, onnx)
-    write_text(SHIPPED / f"{NAME}.json", json.dumps(card, indent=2) + "\n")
-    write_text(SHIPPED / f"{NAME}.md", as_markdown(card))
-    print(as_markdown(card))
+    card = card_of(run, dataset, onnx)
+    model_card.write(NAME, card, CARD, figures_of(card))
 
 
-def model_card(run: Run, dataset: Dataset, onnx: Path) -> dict[str, Any]:
+def card_of(run: Run, dataset: Dataset, onnx: Path) -> dict[str, Any]:
     """Return all that is to be known of the network, as JSON."""
     metrics = run.metrics()
     network = StringNetwork(onnx.read_bytes())
+    pair = np.zeros((1, 28, 44), np.uint8)
     return {
         "schema": 1,
         "recipe": metrics["recipe"],
@@ -65,7 +62,7 @@ def model_card(run: Run, dataset: Dataset, onnx: Path) -> dict[str, Any]:
         "onnx": {
             "bytes": onnx.stat().st_size,
             "cores": os.cpu_count(),
-            "milliseconds_of_a_pair": 1e3 * seconds(network, 44),
+            "milliseconds_of_a_pair": 1e3 * model_card.median_seconds(lambda: network(pair), 200),
         },
     }
 
@@ -84,23 +81,9 @@ def read_right(network: StringNetwork, digits: Digits) -> dict[str, list[int]]:
     return found
 
 
-def seconds(network: StringNetwork, width: int) -> float:
-    """Return the median time that a strip takes."""
-    strip = np.zeros((1, 28, width), np.uint8)
-    times = []
-    for _ in range(200):
-        started = time.perf_counter()
-        network(strip)
-        times.append(time.perf_counter() - started)
-    return float(np.median(times))
-
-
-def as_markdown(card: dict[str, Any]) -> str:
-    """Return the model card to read."""
-    environment, recipe = card["environment"], card["recipe"]
-    dataset = environment["dataset"]
-    packages = ", ".join(f"{each} {version}" for each, version in environment["packages"].items())
-    figures = {
+def figures_of(card: dict[str, Any]) -> dict[str, str]:
+    """Return the rows of the card to read."""
+    return {
         f"strings of {count} digits read exactly, test part": shares(*card["test"][count])
         for count in card["test"]
         if count != "0"
@@ -110,16 +93,7 @@ def as_markdown(card: dict[str, Any]) -> str:
         "ONNX file": f"{card['onnx']['bytes']:,} bytes",
         f"ONNX Runtime, {card['onnx']['cores']} cores": "a pair in "
         f"{card['onnx']['milliseconds_of_a_pair']:.2f} ms",
-        "training": f"{card['training_seconds'] / 60:.0f} minutes, {recipe['epochs']} epochs, "
-        f"seed {recipe['seed']}, on {environment['cores']} cores of an "
-        f"{environment['processor']}, without a GPU",
-        "data": f"{dataset['name']}, {dataset['train']:,} digits to write with, "
-        f"SHA-256 `{dataset['sha256']}`",
-        "made with": f"Chiffres {environment['chiffres']} at `{environment['git_commit']}`, "
-        f"Python {environment['python']}, {packages}",
     }
-    rows = "\n".join(f"| {what} | {value} |" for what, value in figures.items())
-    return CARD.format(rows=rows, recipe=load_recipe(NAME).toml())
 
 
 def shares(right: int, count: int) -> str:

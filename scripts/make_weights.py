@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
+import model_card
 from chiffres.data import Dataset, load_dataset
 from chiffres.evaluation.calibrate import calibrate
 from chiffres.evaluation.corrected import on_corrected_labels
@@ -28,7 +27,6 @@ from chiffres.evaluation.judge import JudgedRun, judge
 from chiffres.evaluation.strangers import separation
 from chiffres.export import export_model
 from chiffres.models.named import SHIPPED
-from chiffres.storage import write_text
 from chiffres.training.recipe import load_recipe
 from chiffres.training.run import Run
 from chiffres.training.train import train
@@ -46,13 +44,11 @@ def make(name: str) -> None:
         calibrate(run, dataset)
     for target in ("keras", "onnx"):
         export_model(run.folder, target, SHIPPED / f"{name}.{target}")
-    card = model_card(judge(run, dataset), dataset, SHIPPED / f"{name}.onnx")
-    write_text(SHIPPED / f"{name}.json", json.dumps(card, indent=2) + "\n")
-    write_text(SHIPPED / f"{name}.md", as_markdown(name, card))
-    print(as_markdown(name, card))
+    card = card_of(judge(run, dataset), dataset, SHIPPED / f"{name}.onnx")
+    model_card.write(name, card, CARD.replace("{name}", name), figures_of(card))
 
 
-def model_card(judged: JudgedRun, dataset: Dataset, onnx: Path) -> dict[str, Any]:
+def card_of(judged: JudgedRun, dataset: Dataset, onnx: Path) -> dict[str, Any]:
     """Return all that is to be known of a model, as JSON."""
     corrected = on_corrected_labels(judged.test)
     under = robustness(judged.model, dataset)
@@ -78,34 +74,26 @@ def onnx_figures(path: Path, judged: JudgedRun, dataset: Dataset) -> dict[str, A
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     images = dataset.test.images
     (answers,) = session.run(None, {"images": images})
+
+    def seconds(n: int, times: int) -> float:
+        some = {"images": images[:n]}
+        return model_card.median_seconds(lambda: session.run(None, some), times)
+
     return {
         "bytes": path.stat().st_size,
         "largest_difference": float(np.abs(answers - judged.test.probabilities).max()),
         "cores": os.cpu_count(),
-        "milliseconds_of_one": 1e3 * _seconds(session, images[:1], 300),
-        "images_per_second": IMAGES_AT_ONCE / _seconds(session, images[:IMAGES_AT_ONCE], 30),
+        "milliseconds_of_one": 1e3 * seconds(1, 300),
+        "images_per_second": IMAGES_AT_ONCE / seconds(IMAGES_AT_ONCE, 30),
     }
 
 
-def _seconds(session: onnxruntime.InferenceSession, images: Any, times: int) -> float:
-    """Return the median time of one answer."""
-    found = []
-    for _ in range(times):
-        started = time.perf_counter()
-        session.run(None, {"images": images})
-        found.append(time.perf_counter() - started)
-    return float(np.median(found))
-
-
-def as_markdown(name: str, card: dict[str, Any]) -> str:
-    """Return the model card to read."""
-    environment, test, recipe = card["environment"], card["test"], card["recipe"]
-    dataset = environment["dataset"]
-    under, strangers = card["robustness"], card["strangers"]
+def figures_of(card: dict[str, Any]) -> dict[str, str]:
+    """Return the rows of the card to read."""
+    test, under, strangers = card["test"], card["robustness"], card["strangers"]
     worst = min(under, key=under.__getitem__)
     low, high = test["accuracy_interval"]
-    packages = ", ".join(f"{each} {version}" for each, version in environment["packages"].items())
-    figures = {
+    return {
         "accuracy, test part": f"{test['accuracy']:.2%} (95 % interval {low:.2%} – {high:.2%})",
         "the same on corrected labels": f"{card['corrected']['accuracy']:.2%} of "
         f"{card['corrected']['n']:,} digits",
@@ -122,16 +110,7 @@ def as_markdown(name: str, card: dict[str, Any]) -> str:
         f"ONNX Runtime, {card['onnx']['cores']} cores": "one image in "
         f"{card['onnx']['milliseconds_of_one']:.2f} ms, "
         f"{card['onnx']['images_per_second']:,.0f} images/s in batches of {IMAGES_AT_ONCE}",
-        "training": f"{card['training_seconds'] / 60:.0f} minutes, {recipe['epochs']} epochs, "
-        f"seed {recipe['seed']}, on {environment['cores']} cores of an "
-        f"{environment['processor']}, without a GPU",
-        "data": f"{dataset['name']}, {dataset['train']:,} digits to train on, "
-        f"SHA-256 `{dataset['sha256']}`",
-        "made with": f"Chiffres {environment['chiffres']} at `{environment['git_commit']}`, "
-        f"Python {environment['python']}, {packages}",
     }
-    rows = "\n".join(f"| {what} | {value} |" for what, value in figures.items())
-    return CARD.format(name=name, rows=rows, recipe=load_recipe(name).toml())
 
 
 CARD = """# Model card: `{name}`
