@@ -14,6 +14,7 @@ import typer
 from chiffres.cli.app import Language, On, app
 from chiffres.cli.archive import read_archive
 from chiffres.cluster import LOCAL
+from chiffres.reading.listing import STDIN
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from chiffres.reading import ReadDigit, Reader, Reading
     from chiffres.report.words import Words
 
-STDIN = "-"
 MANY = 4
 """More pictures than these get a progress bar."""
 COLUMNS = ("path", "line", "place", "value", "confidence", "left", "top", "width", "height")

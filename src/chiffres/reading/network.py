@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import onnxruntime as ort
 from chiffres.data.dataset import CLASSES, SIDE
 from chiffres.data.strokes import Floats
 from chiffres.errors import MissingExtraError, ModelFileError, UsageError
+from chiffres.models.named import SHIPPED
 from chiffres.reading.onnx_checks import MAX_BYTES, check_onnx
 
 BATCH = 64
@@ -117,7 +117,7 @@ class StringNetwork:
 
 def shipped(name: str) -> bytes:
     """Return the ONNX file that comes with Chiffres under this name."""
-    return (resources.files("chiffres.reading") / "weights" / f"{name}.onnx").read_bytes()
+    return (SHIPPED / f"{name}.onnx").read_bytes()
 
 
 def session_options(threads: int) -> ort.SessionOptions:
