@@ -74,6 +74,7 @@ def test_the_shipped_recipes_are_the_lab_s(name: str) -> None:
         "precision": "float32",
         "batch_size": 128,
         "epochs": 20,
+        "distinct_epochs": 0,
         "start": "",
         "seed": 9000,
     }

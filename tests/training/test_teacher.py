@@ -12,6 +12,7 @@ from chiffres.data import Dataset
 from chiffres.errors import ModelFileError, UsageError
 from chiffres.evaluation.predict import predict
 from chiffres.models.backend import BACKEND, keras
+from chiffres.training.callbacks import Randomness
 from chiffres.training.recipe import Recipe, load_recipe
 from chiffres.training.run import Run
 from chiffres.training.train import train
@@ -48,6 +49,50 @@ def test_it_sees_the_batch_that_is_trained_on(dense_run: Run, small: Dataset) ->
     of_all = teacher.answers
     teacher.beside(None, Team(1, 2))(changed, generator)
     torch.testing.assert_close(teacher.answers, of_all[3:])
+
+
+def test_it_answers_once_to_a_batch_that_comes_again(dense_run: Run, small: Dataset) -> None:
+    teacher = Teacher(str(dense_run.folder), 1.0, remembers=True)
+    first, second = (torch.from_numpy(small.test.images[part]) for part in (slice(7), slice(7, 9)))
+    found = []
+    for batch in (first, second, first.clone(), first.flip(1)):
+        teacher.see(batch)
+        found.append(teacher.answers)
+    assert found[2] is found[0]
+    assert not torch.equal(found[3], found[0])
+    forgetful = Teacher(str(dense_run.folder), 1.0)
+    for batch, answers in zip((first, second), found, strict=False):
+        forgetful.see(batch)
+        assert torch.equal(forgetful.answers, answers)
+
+
+def test_epochs_that_come_again_ask_the_teacher_nothing(
+    dense_run: Run, small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, asked = Teacher._answer, []
+
+    def counted(self: Teacher, images: torch.Tensor) -> torch.Tensor:
+        asked.append(len(images))
+        return answer(self, images)
+
+    monkeypatch.setattr(Teacher, "_answer", counted)
+    settings = (f"teacher={dense_run.folder}", "augment=light", "distinct_epochs=2", "epochs=5")
+    run = train(recipe(*settings), tmp_path / "run", dataset=small)
+    before = 50  # Keras looks at one batch before it begins
+    assert sum(asked) == before + 2 * len(small.train)
+    begin = Randomness.on_epoch_begin
+
+    def interrupt(self: Randomness, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if epoch == 3:
+            raise KeyboardInterrupt
+        begin(self, epoch, logs)
+
+    monkeypatch.setattr(Randomness, "on_epoch_begin", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe(*settings), tmp_path / "again", dataset=small)
+    monkeypatch.setattr(Randomness, "on_epoch_begin", begin)
+    again = train(recipe(*settings), tmp_path / "again", dataset=small, resume=True)
+    assert again.history() == run.history()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])

@@ -291,8 +291,8 @@ def test_each_epoch_has_an_order_of_its_own(small: Dataset) -> None:
     model = build_model("conv-dropout")
     batches = Batches(small.train, model, 128)
 
-    def orders(seed: int, *epochs: int) -> list[list[int]]:
-        randomness, found = Randomness(seed, batches), []
+    def orders(seed: int, *epochs: int, distinct: int = 0) -> list[list[int]]:
+        randomness, found = Randomness(seed, batches, distinct), []
         randomness.set_model(model)
         for epoch in epochs:
             randomness.on_epoch_begin(epoch)
@@ -304,6 +304,7 @@ def test_each_epoch_has_an_order_of_its_own(small: Dataset) -> None:
     assert list(range(400)) not in first
     assert len({tuple(order) for order in [*first, *orders(9001, 0, 1, 2)]}) == 6
     assert orders(9000, 2, 0) == [first[2], first[0]]
+    assert orders(9000, 0, 1, 2, 3, 4, distinct=2) == [first[n] for n in (0, 1, 0, 1, 0)]
 
 
 def test_each_epoch_has_dropouts_of_its_own(small: Dataset) -> None:

@@ -253,7 +253,6 @@ EFFECTS: dict[str, Effect] = {
 }
 """Every effect, in an order in which they make sense one after the other."""
 
-_LIGHT = Augmentation(rotation=12, shear=0.15, scale=0.1, stretch=0.1, shift=1.5, elastic=0.6)
 _READER_EFFECTS = {
     "thicker": 0.08,
     "thinner": 0.08,
@@ -273,7 +272,7 @@ _READER_EFFECTS = {
 }
 AUGMENTATIONS = {
     "shift": Augmentation(shift=1.5),
-    "light": _LIGHT,
+    "light": Augmentation(rotation=8, shear=0.1, scale=0.07, stretch=0.07, shift=1.0, elastic=0.45),
     "reader": Augmentation(
         rotation=13,
         shear=0.2,

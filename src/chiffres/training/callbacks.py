@@ -20,16 +20,23 @@ class Randomness(keras.callbacks.Callback):  # type: ignore[misc]
 
     So an epoch is the same whether the ones before it were trained in this process or not:
     Keras's model files do not keep the state of a layer's generator.
+
+    Args:
+        seed: of the training.
+        batches: what the epochs are made of.
+        distinct: after how many epochs the first one comes again; 0: never.
     """
 
-    def __init__(self, seed: int, batches: Shuffled) -> None:
+    def __init__(self, seed: int, batches: Shuffled, distinct: int = 0) -> None:
         super().__init__()
         self.seed = seed
         self.batches = batches
+        self.distinct = distinct
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Set every generator that the epoch draws from."""
-        rng = np.random.default_rng([self.seed, epoch])
+        number = epoch % self.distinct if self.distinct else epoch
+        rng = np.random.default_rng([self.seed, number])
         self.batches.shuffle(rng)
         keras.utils.set_random_seed(int(rng.integers(2**31)))
         for layer in self.model.layers:

@@ -60,6 +60,8 @@ class Recipe(BaseModel):
             it, and ``"float32"`` elsewhere.
         batch_size: digits per step, at least 1.
         epochs: passes over the training part, at least 1.
+        distinct_epochs: after how many epochs the first one comes again, with the same order and
+            the same changes of the digits, to which a teacher has answered; 0: never.
         start: the model whose weights the training begins with: a run folder, a model file or the
             name of a shipped model; it has the layers of ``model``. Empty: with new ones.
         seed: of the initial weights, the order of the digits and the dropout.
@@ -91,6 +93,7 @@ class Recipe(BaseModel):
     precision: Literal["float32", "bfloat16"] = "float32"
     batch_size: int = Field(default=128, ge=1)
     epochs: int = Field(default=20, ge=1)
+    distinct_epochs: int = Field(default=0, ge=0)
     start: str = ""
     seed: int = Field(default=9000, ge=0, lt=2**31)
 

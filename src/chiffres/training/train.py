@@ -188,7 +188,7 @@ def _fit(
     progress = ProgressBar(recipe.model, recipe.epochs, steps, done)
     rounding = [few_bits.FewBits(recipe.bits, recipe.epochs)] if recipe.bits else []
     callbacks = [
-        Randomness(recipe.seed, batches),
+        Randomness(recipe.seed, batches, recipe.distinct_epochs),
         *rounding,
         AccuracyOfDigits(len(digits) / int((digits.labels != NOT_A_DIGIT).sum())),
         Recorder(run, recipe, done),
@@ -215,7 +215,7 @@ def _lesson(recipe: Recipe, team: Team) -> tuple[Loss | None, Change | None]:
     augmentation = find_augmentation(recipe.augment)
     right = functools.partial(crossentropy, smoothing=recipe.label_smoothing)
     if recipe.teacher:
-        teacher = Teacher(recipe.teacher, recipe.teaching)
+        teacher = Teacher(recipe.teacher, recipe.teaching, remembers=recipe.distinct_epochs > 0)
         return teacher.loss(right), teacher.beside(augmentation, team)
     return right if recipe.has_negatives or recipe.label_smoothing else None, augmentation
 
