@@ -115,39 +115,51 @@ def _beside(rng: np.random.Generator, tiles: Sequence[Ink]) -> tuple[Ink, Floats
     """
     touching = rng.random() < TOUCHING
     edge = np.full(4 * HEIGHT, -np.inf)  # where the ink of each row ends so far
-    places: list[tuple[int, int]] = []
+    x, places = 0, []
     for number, tile in enumerate(tiles):
         height, width = tile.shape
         low = height < 0.6 * HEIGHT
         fall = np.clip(rng.normal(0, 0.09), -0.35, 0.35) * HEIGHT
         y = round(HEIGHT + (HEIGHT - height) / (2 if low else 1) + fall)
-        inked = tile > INK
-        first = np.where(inked.any(axis=1), inked.argmax(axis=1), np.inf)
-        last = np.where(inked.any(axis=1), width - 1 - inked[:, ::-1].argmax(axis=1), -np.inf)
-        x = 0
+        first, last = _ends(tile)
         if number:
+            before = tiles[number - 1].shape[1]
             gap = _gap(rng, touching)
-            reach = 2 * max(1, round(gap)) + 1
-            near = cv2.dilate(edge[:, None], np.ones((reach, 1), np.uint8)).ravel()
-            before, (x_before, _) = tiles[number - 1], places[-1]
-            free = float((near[y : y + height] - first).max())
-            beside = free if np.isfinite(free) else x_before + before.shape[1] - 1
-            least = max(
-                0.25 * min(before.shape[1], width),
-                0.2 * HEIGHT + (before.shape[1] - width) / 2,
-            )
-            x = max(round(beside + 1 + gap), round(x_before + least))
+            free = _free(edge, y, first, gap)
+            beside = free if np.isfinite(free) else x + before - 1
+            least = max(0.25 * min(before, width), 0.2 * HEIGHT + (before - width) / 2)
+            x = max(round(beside + 1 + gap), round(x + least))
         places.append((x, y))
         edge[y : y + height] = np.maximum(edge[y : y + height], x + last)
-    spans = np.array(
-        [(x, x + tile.shape[1]) for tile, (x, _) in zip(tiles, places, strict=True)], np.float64
-    )
-    left, top = (min(place[axis] for place in places) for axis in (0, 1))
-    bottom = max(y + len(tile) for tile, (_, y) in zip(tiles, places, strict=True))
-    ink = np.zeros((bottom - top, round(spans.max()) - left), np.float32)
+    return _pasted(tiles, places)
+
+
+def _ends(tile: Ink) -> tuple[Floats, Floats]:
+    """Return the first and the last column with ink of each row; infinite where there is none."""
+    inked = tile > INK
+    written = inked.any(axis=1)
+    first = np.where(written, inked.argmax(axis=1), np.inf)
+    last = np.where(written, tile.shape[1] - 1 - inked[:, ::-1].argmax(axis=1), -np.inf)
+    return first, last
+
+
+def _free(edge: Floats, y: int, first: Floats, gap: float) -> float:
+    """Return where a digit has to begin to touch what ends at ``edge``, in the rows around too."""
+    reach = 2 * max(1, round(gap)) + 1
+    near = cv2.dilate(edge[:, None], np.ones((reach, 1), np.uint8)).ravel()
+    return float((near[y : y + len(first)] - first).max())
+
+
+def _pasted(tiles: Sequence[Ink], places: Sequence[tuple[int, int]]) -> tuple[Ink, Floats]:
+    """Return digits at their places, ``(x, y)`` each, without what is around them, and spans."""
+    ends = [(x + tile.shape[1], y + len(tile)) for tile, (x, y) in zip(tiles, places, strict=True)]
+    left, top = np.min(places, axis=0)
+    right, bottom = np.max(ends, axis=0)
+    ink = np.zeros((bottom - top, right - left), np.float32)
     for tile, (x, y) in zip(tiles, places, strict=True):
         part = ink[y - top : y - top + len(tile), x - left : x - left + tile.shape[1]]
         np.maximum(part, tile, out=part)
+    spans = np.array([(x, end) for (x, _), (end, _) in zip(places, ends, strict=True)], np.float64)
     return ink, spans - left
 
 
