@@ -176,6 +176,14 @@ def test_a_missing_file(tmp_path: Path, name: str) -> None:
         load_model(tmp_path / name)
 
 
+def test_a_recipe_is_to_be_trained_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"so train it \(chiffres train micro\)"):
+        find_model("micro")
+    with pytest.raises(UsageError, match=r"no such run folder or model file(?!.*recipe)"):
+        find_model("../recipes/micro")
+
+
 def test_a_shipped_model_is_found_by_its_name_unless_a_folder_has_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

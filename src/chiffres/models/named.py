@@ -36,11 +36,15 @@ def find_model(model: str | Path) -> Path:
         if not path.is_file():
             raise UsageError(f"{model}: a folder without {MODEL_FILE}, so not a run to load")
     elif not path.exists():
-        names = " or ".join(shipped_models())
-        raise UsageError(
-            f"{model}: no such run folder or model file"
-            + (f", and no model that comes with Chiffres ({names})" if names else "")
-        )
+        raise UsageError(f"{model}: no such run folder or model file{_instead(str(model))}")
     elif path.suffix not in SUFFIXES:
         raise UsageError(f"{model}: expected a run folder or a file {' or '.join(SUFFIXES)}")
     return path
+
+
+def _instead(name: str) -> str:
+    """Return what to do where ``name`` is not found."""
+    if f"{name}.toml" in (file.name for file in resources.files("chiffres.recipes").iterdir()):
+        return f"; {name} is a recipe, so train it (chiffres train {name}) and name the run"
+    shipped = " or ".join(shipped_models())
+    return f", and no model that comes with Chiffres ({shipped})" if shipped else ""
