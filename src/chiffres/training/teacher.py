@@ -7,10 +7,12 @@ arXiv:1503.02531.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - as in Torch's own documentation
 
+from chiffres.data.dataset import CLASSES
 from chiffres.errors import UsageError
 from chiffres.models.backend import BACKEND, keras
 from chiffres.models.files import load_model
@@ -22,6 +24,8 @@ from chiffres.training.loss import Loss
 
 TEMPERATURE = 4.0
 """What the logits of both are divided by, so that the less likely digits count more."""
+BLOCK = 2**16
+"""Digits whose answers lie together, in 2.6 MB."""
 
 
 class Teacher:
@@ -30,7 +34,7 @@ class Teacher:
     Args:
         model: a run folder, a ``.keras`` or an ``.h5`` file.
         share: of the loss, that is to answer as it does; the rest is to answer what is right.
-        remembers: whether it keeps its answers, 5 kB for 128 digits, for when a batch comes again.
+        remembers: whether it keeps its answers, 40 bytes each, for when a batch comes again.
 
     Raises:
         UsageError: it is no model that Torch runs from images to a softmax.
@@ -52,7 +56,7 @@ class Teacher:
         self.shape = loaded.input_shape[1:]
         self.share = share
         self.answers = torch.empty(0)
-        self.remembered: dict[bytes, torch.Tensor] | None = {} if remembers else None
+        self.memory = _Memory() if remembers else None
 
     def beside(self, augmentation: Augmentation | None, team: Team) -> _Lesson:
         """Return what does as ``augmentation`` to a batch, and lets the teacher see the result.
@@ -63,13 +67,7 @@ class Teacher:
 
     def see(self, images: torch.Tensor) -> None:
         """Answer to a batch, ``(n, …)`` of 28×28 values each, 0 to 255."""
-        if self.remembered is None:
-            self.answers = self._answer(images)
-            return
-        batch = hashlib.sha256(images.contiguous().numpy().data).digest()
-        if batch not in self.remembered:
-            self.remembered[batch] = self._answer(images)
-        self.answers = self.remembered[batch]
+        self.answers = self.memory(images, self._answer) if self.memory else self._answer(images)
 
     def _answer(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logarithms of what it holds for likely, ``(n, 10)`` float32."""
@@ -95,6 +93,38 @@ class Teacher:
             return torch.lerp(torch.as_tensor(right(labels, logits)), differs, self.share)
 
         return taught
+
+
+class _Memory:
+    """Answers to batches that were seen.
+
+    They lie in large blocks: small ones of their own, between what a step takes and gives back,
+    would hold gigabytes apart.
+    """
+
+    def __init__(self) -> None:
+        self.places: dict[bytes, tuple[int, int, int]] = {}
+        self.blocks = [torch.empty((0, CLASSES))]
+        self.used = 0
+
+    def __call__(
+        self, images: torch.Tensor, answer: Callable[[torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
+        """Return the answers to a batch, which ``answer`` gives where it is new."""
+        batch = hashlib.sha256(images.contiguous().numpy().data).digest()
+        if batch not in self.places:
+            self.places[batch] = self._keep(answer(images))
+        block, first, last = self.places[batch]
+        return self.blocks[block][first:last]
+
+    def _keep(self, answers: torch.Tensor) -> tuple[int, int, int]:
+        first, last = self.used, self.used + len(answers)
+        if last > len(self.blocks[-1]):
+            self.blocks.append(torch.empty((max(BLOCK, len(answers)), CLASSES)))
+            first, last = 0, len(answers)
+        self.blocks[-1][first:last] = answers
+        self.used = last
+        return len(self.blocks) - 1, first, last
 
 
 class _Lesson:
