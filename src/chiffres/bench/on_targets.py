@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from chiffres.bench import embedded
 from chiffres.data import Dataset, Digits
@@ -259,8 +260,10 @@ def chart(rows: Sequence[Row], words: Words) -> Figure:
             _name(axes, each.name, each.kilobytes, each.percent)
         axes.set_xlabel(words.plain("chart_flash"))
         axes.set_ylabel(words.plain("chart_accuracy"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: words.number(value, 1)))
+        axes.margins(x=0.12)  # room for the names
         axes.set_xlim(left=0)
-        axes.legend(loc="lower right", frameon=False)
+        figure.legend(loc="outside upper left", frameon=False, ncols=2)
     return figure
 
 
