@@ -32,7 +32,9 @@ from chiffres.training.few_bits import CUT, kernels_of, rounded
 
 def recipe(*settings: str) -> Recipe:
     alone = ["augment=none", 'teacher=""']
-    return load_recipe("nano", ["epochs=3", "batch_size=50", *alone, *settings])
+    return load_recipe(
+        "nano", ["epochs=3", "batch_size=50", "learning_rate=0.01", *alone, *settings]
+    )
 
 
 def kernels(run: Run) -> list[np.ndarray]:
