@@ -14,9 +14,11 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import uvicorn
 from PIL import Image
 
 from chiffres.reading import Reader
+from chiffres.serve.server import Server
 from tests.serve.conftest import running
 from tests.serve.pictures import CROSSES, STROKES, drawing, drawn, encoded, photo
 
@@ -307,3 +309,12 @@ def test_what_is_under_way_is_finished_before_it_stops() -> None:
         process.send_signal(signal.SIGTERM)  # who is impatient changes nothing
         assert {answer.result().status_code for answer in answers} == {200}
         assert process.wait(30) == 0
+
+
+def test_only_a_second_ctrl_c_leaves_something_unfinished() -> None:
+    server = Server(uvicorn.Config(""))
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+        server.handle_exit(each, None)
+    assert (server.should_exit, server.force_exit) == (True, False)
+    server.handle_exit(signal.SIGINT, None)
+    assert server.force_exit

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
+from types import FrameType
 from typing import Any
 
 import h11
@@ -83,6 +84,15 @@ class Protocol(H11Protocol):
 
 class Server(uvicorn.Server):
     """Stops at a signal, and then returns: that is how one ends it, so nothing went wrong."""
+
+    interrupted = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Finish what is under way, and stop; unfinished at a second Ctrl-C, at nothing else."""
+        if sig == signal.SIGINT:
+            self.force_exit = self.interrupted
+            self.interrupted = True
+        self.should_exit = True
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
