@@ -67,15 +67,31 @@ def write_string(rng: np.random.Generator, digits: Digits, no_digits: Pixels) ->
     hand, pen = slant(rng, turn=3, shear=0.35, stretch=1.3), rng.normal(0.3, 1.6)
     tiles = [_tile(rng, images[index], hand, pen) for index in chosen]
     ink, spans = _beside(rng, tiles)
-    piece, size = _copied(rng, ink)
+    values = np.zeros(0, np.uint8) if refused else digits.labels[chosen]
+    string = _labelled(*_copied(rng, ink), spans, values)
+    if _is_all_there(string):
+        return string
+    broad = cv2.dilate(ink, np.ones((5, 5), np.uint8))
+    return _labelled(np.asarray(255 * broad, np.uint8), 1.0, spans, values)
+
+
+def _labelled(piece: Pixels, size: float, spans: Floats, values: npt.NDArray[np.uint8]) -> String:
+    """Return a copy of so many times the size as a strip, with where its digits are."""
     strip = as_strip(piece)
-    if refused:
+    if not len(values):
         return String(strip, (), np.zeros(answers_for(strip), np.uint8))
     _, _, left, right = bounds(piece >= CONTOUR)
     spans = MARGIN + (spans * size - left) * (strip.shape[1] - 2 * MARGIN) / (right - left)
     order = spans.mean(axis=1).argsort()
-    values = digits.labels[chosen[order]]
+    values = values[order]
     return String(strip, tuple(values.tolist()), _answers(strip, spans[order], values))
+
+
+def _is_all_there(string: String) -> bool:
+    """Whether there is ink as far to either side as middles: no digit was lost in the copy."""
+    inked = np.flatnonzero(string.strip.max(axis=0) >= CONTOUR) // STEP
+    middles = np.flatnonzero(string.answers)
+    return not len(middles) or bool(inked[0] <= middles[0] and middles[-1] <= inked[-1])
 
 
 def _tile(rng: np.random.Generator, image: Pixels, hand: Floats, pen: float) -> Ink:
