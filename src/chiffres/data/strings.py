@@ -91,7 +91,9 @@ def _is_all_there(string: String) -> bool:
     """Whether there is ink as far to either side as middles: no digit was lost in the copy."""
     inked = np.flatnonzero(string.strip.max(axis=0) >= CONTOUR) // STEP
     middles = np.flatnonzero(string.answers)
-    return not len(middles) or bool(inked[0] <= middles[0] and middles[-1] <= inked[-1])
+    if not (len(middles) and len(inked)):
+        return not len(middles)
+    return bool(inked[0] <= middles[0] and middles[-1] <= inked[-1])
 
 
 def _tile(rng: np.random.Generator, image: Pixels, hand: Floats, pen: float) -> Ink:
