@@ -49,7 +49,7 @@ def build(name: str, steps: int) -> Any:
 def accelerate(model: Any, steps: int) -> None:
     """Let ``model`` train natively, but for the later steps."""
     from chiffres import native
-    from chiffres.native import arrays, kernels, layers, memory, step
+    from chiffres.native import arrays, fused, kernels, memory, step
 
     if steps < 5:
         memory.keep_freed_memory = lambda: None
@@ -63,7 +63,7 @@ def accelerate(model: Any, steps: int) -> None:
         kernels.LIBRARY = None
     if steps < 9:
         kernels.takes = lambda filters, units: False
-        layers.MOST_NONZERO = -1
+        fused.MOST_NONZERO = -1
     if steps < 10:
         step.with_head = lambda model: None
     native.accelerate(model)

@@ -136,8 +136,9 @@ def stack_of(draw: Callable[[st.SearchStrategy[Any]], Any]) -> list[Any]:
     }
     pooling = draw(st.sampled_from([layers.MaxPooling2D, layers.AveragePooling2D, None]))
     stack: list[Any] = [layers.Reshape((height, width, channels))]
-    if draw(st.booleans()):
-        stack.append(layers.ZeroPadding2D((draw(pair), draw(pair))))
+    margin = draw(st.sampled_from([layers.ZeroPadding2D, layers.Cropping2D, None]))
+    if margin:
+        stack.append(margin((draw(pair), draw(pair))))
     stack.append(draw(st.sampled_from(list(convolution.values())))())
     stack += [between[name]() for name in draw(some)]
     if pooling:

@@ -15,7 +15,7 @@ from chiffres.models.backend import BACKEND, keras
 from chiffres.models.files import ALLOWED
 from chiffres.native import accelerate
 
-PARAMETERS = {"swift": 29_418, "reader": 462_250}
+PARAMETERS = {"swift": 55_402, "reader": 462_250}
 """To be trained."""
 
 native = pytest.mark.skipif(BACKEND != "torch", reason="the native step is for Torch")
@@ -97,7 +97,7 @@ def test_training_does_not_fall_back_to_plain_keras(
 def test_the_native_model_answers_as_plain_keras_does(name: str, small: Dataset) -> None:
     import torch
 
-    from chiffres.native.layers import lower
+    from chiffres.native.lowering import lower
 
     model = build_model(name, "unit")
     found = torch.from_numpy(as_input(small.test.images[:20], model))

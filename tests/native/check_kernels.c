@@ -27,6 +27,18 @@ void dropout(const float *, float *, int64_t, uint32_t, float, uint32_t, uint32_
 void multiply_zeros(const float *, const float *, float *, int64_t, int64_t, int64_t, int64_t,
                     int64_t, int);
 
+void convolve(const float *, const float *, const float *, float *, float *, int64_t, int64_t,
+              int64_t, int64_t, int64_t, int64_t, int64_t, int);
+void convolve_of_maps(const float *, const float *, float *, float *, float *, int64_t, int64_t,
+                      int64_t, int64_t, int64_t, int64_t, int64_t, int);
+void convolve_of_kernel(const float *, const float *, float *, int64_t, int64_t, int64_t, int64_t,
+                        int64_t, int64_t, int64_t, int);
+void normalize(const float *, const float *, const float *, float *, uint8_t *, float *, float *,
+               int64_t, int64_t, int64_t, int64_t, int64_t, float, int);
+void normalize_gradients(const float *, const float *, const uint8_t *, const float *, float *,
+                         float *, float *, float *, float *, int64_t, int64_t, int64_t, int64_t,
+                         int64_t, int);
+
 typedef struct {
     uint32_t threshold, seed, draw;
     float scale;
@@ -124,6 +136,43 @@ static void check_loss(int64_t n, int64_t inputs, int64_t hidden, int64_t classe
     free(x), free(scratch), free(labels);
 }
 
+static void check_small(int64_t n, int64_t size, int64_t channels, int64_t filters,
+                        int64_t padding, int threads) {
+    const int64_t height = size + 2, width = size + n % 12, more = 2 * padding - size + 1;
+    const int64_t rows = height + more, columns = width + more, wide = width + 2 * padding;
+    const int64_t back = columns + 2 * (size - 1 - padding), weights = size * size * channels;
+    float *maps = floats(n * height * width * channels), *kernel = floats(weights * filters);
+    float *bias = floats(filters), *outputs = floats(n * rows * columns * filters);
+    float *padded = floats(padding ? PARTS * height * wide * channels : 0);
+    float *of_maps = floats(n * height * width * channels), *of_kernel = floats(weights * filters);
+    float *turned = floats(weights * filters);
+    float *padded_back = floats(size - 1 - padding ? PARTS * rows * back * filters : 0);
+    convolve(maps, kernel, n % 2 ? bias : 0, outputs, padded, n, height, width, channels, size,
+             filters, padding, threads);
+    convolve_of_maps(kernel, outputs, of_maps, turned, padded_back, n, height, width, channels,
+                     size, filters, padding, threads);
+    convolve_of_kernel(maps, outputs, of_kernel, n, height, width, channels, size, filters,
+                       padding, threads);
+    free(maps), free(kernel), free(bias), free(outputs), free(padded), free(of_maps);
+    free(of_kernel), free(turned), free(padded_back);
+}
+
+static void check_normalized(int64_t n, int64_t height, int64_t width, int64_t filters,
+                             int64_t pool, int threads) {
+    const int64_t area = n * height * width * filters;
+    const int64_t left = n * (height >> pool) * (width >> pool) * filters;
+    float *maps = floats(area), *of_maps = floats(area), *outputs = floats(left);
+    float *gradients = floats(left), *scale = floats(filters), *offset = floats(filters);
+    float *measured = floats(7 * filters), *sums = floats(2 * PARTS * filters);
+    uint8_t *winners = malloc(pool ? (size_t)left : 0);
+    normalize(maps, scale, offset, outputs, winners, measured, sums, n, height, width, filters,
+              pool, 1e-3f, threads);
+    normalize_gradients(maps, outputs, winners, gradients, measured, scale, offset, of_maps, sums,
+                        n, height, width, filters, pool, threads);
+    free(maps), free(of_maps), free(outputs), free(gradients), free(scale), free(offset);
+    free(measured), free(sums), free(winners);
+}
+
 int main(void) {
     const int64_t batches[] = {1, 7, 8, 17}, filters[] = {1, 4, 5, 16, 33};
     for (int threads = 1; threads <= 3; threads++)
@@ -144,6 +193,15 @@ int main(void) {
             check_loss(columns, 3 * columns, 70 - columns / 3, 1 + columns % 12, columns % 2,
                        threads);
         }
+    for (int threads = 1; threads <= 3; threads++)
+        for (int b = 0; b < 4; b++)
+            for (int64_t size = 1; size <= 5; size += 2) {
+                for (int64_t padding = 0; padding < size; padding++)
+                    check_small(batches[b], size, 16 + 16 * (b % 2), 16 + 16 * (b / 2), padding,
+                                threads);
+                for (int64_t pool = 0; pool <= 1; pool++)
+                    check_normalized(batches[b], size + 1, size + b, filters[b + 1], pool, threads);
+            }
     check_dense(2, 5, 5, 3, 64, 0, 1024, 0, 1, 0, 0, 0, 2, 2);
     puts("checked");
     return 0;

@@ -107,6 +107,120 @@ def test_any_number_of_threads_gives_the_same_bits(
 
 
 @st.composite
+def small_maps(draw: st.DrawFn) -> tuple[list[Array], int]:
+    """Draw maps, a kernel and a bias as ``convolve`` takes them, and how many zeros go around."""
+    size = draw(st.integers(1, 5))
+    height, width = draw(st.integers(size, size + 9)), draw(st.integers(size, size + 9))
+    channels, filters = 16 * draw(st.integers(1, 3)), 16 * draw(st.integers(1, 3))
+    rng = np.random.default_rng(draw(st.integers(0, 9)))
+    shapes = (
+        (draw(st.integers(1, 19)), height, width, channels),
+        (size, size, channels, filters),
+        (filters,),
+    )
+    return [rng.normal(size=shape).astype("f4") for shape in shapes], draw(st.integers(0, size - 1))
+
+
+def with_gradients(function: Any, inputs: list[Array], *options: Any) -> list[Array]:
+    """Return the output of a kernel and, for a random gradient of it, those of its inputs."""
+    tensors = [torch.tensor(each).requires_grad_() for each in inputs]
+    output = function(*tensors, *options)
+    output = output[0] if isinstance(output, tuple) else output
+    gradient = torch.tensor(gradient_of(tuple(output.shape)))
+    found = torch.autograd.grad(output, tensors, gradient)
+    return [each.detach().numpy() for each in (output, *found)]
+
+
+@given(drawn_maps=small_maps(), with_bias=st.booleans())
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_small_convolutions_are_the_references(
+    native: ctypes.CDLL, drawn_maps: tuple[list[Array], int], with_bias: bool
+) -> None:
+    (maps, kernel, bias), padding = drawn_maps
+    if with_bias:
+        found = with_gradients(kernels.convolve, [maps, kernel, bias], padding)
+    else:
+        found = with_gradients(kernels.convolve, [maps, kernel], None, padding)
+        bias *= 0
+    exact = maps.astype("f8"), kernel.astype("f8")
+    outputs = reference.convolve(*exact, padding) + bias
+    gradient = gradient_of(outputs.shape).astype("f8")
+    wanted = [outputs, *reference.convolve_gradients(*exact, padding, gradient)]
+    wanted += [gradient.sum((0, 1, 2))] if with_bias else []
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5 * (1 + abs(other).max()))
+
+
+@given(
+    shape=st.tuples(st.integers(1, 19), *[st.integers(2, 11)] * 2, st.integers(1, 35)),
+    level=st.sampled_from([0, 1, -300]),
+    pool=st.booleans(),
+)
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_normalized_maps_are_the_references(
+    native: ctypes.CDLL, shape: tuple[int, int, int, int], level: int, pool: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    maps = (rng.normal(size=shape) + level).astype("f4")
+    scale, offset = rng.normal(size=(2, shape[-1])).astype("f4")
+    found = with_gradients(kernels.normalize, [maps, scale, offset], 1e-3, pool)
+    exact = maps.astype("f8"), scale.astype("f8"), offset.astype("f8")
+    outputs = reference.normalize(*exact, 1e-3, pool)
+    gradient = gradient_of(outputs.shape).astype("f8")
+    wanted = [outputs, *reference.normalize_gradients(*exact, 1e-3, pool, gradient)]
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4 * (1 + abs(other).max()))
+    tensors = torch.tensor(maps), torch.tensor(scale), torch.tensor(offset)
+    _, mean, variance = kernels.normalize(*tensors, 1e-3, pool)
+    np.testing.assert_allclose(mean, exact[0].mean((0, 1, 2)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(variance, exact[0].var((0, 1, 2)), rtol=1e-4, atol=1e-6)
+
+
+def test_normalized_maps_that_are_not_numbers_are_seen(native: ctypes.CDLL) -> None:
+    maps = torch.ones((2, 4, 4, 17))
+    maps[1, 2, 2, 16] = torch.nan
+    for pool in (False, True):
+        outputs, mean, variance = kernels.normalize(
+            maps, torch.ones(17), torch.zeros(17), 1e-3, pool
+        )
+        for numbers in (outputs[..., 16], mean[16], variance[16]):
+            assert numbers.isnan().any()
+        assert not outputs[..., :16].isnan().any()
+
+
+@pytest.mark.parametrize("n", [1, 3, 64])
+def test_any_number_of_threads_gives_the_same_bits_inside(
+    native: ctypes.CDLL, threads: int, n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+
+    def drawn_as(*shape: int) -> Array:
+        return np.asarray(rng.normal(size=shape), "f4")
+
+    convolved = [drawn_as(n, 11, 9, 16), drawn_as(3, 3, 16, 48), drawn_as(48)]
+    normalized = [drawn_as(n, 11, 9, 35), drawn_as(35), drawn_as(35)]
+
+    def all_found() -> list[Array]:
+        found = with_gradients(kernels.convolve, convolved, 1)
+        for pool in (False, True):
+            found += with_gradients(kernels.normalize, normalized, 1e-3, pool)
+        return found
+
+    found = all_found()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    for bits, wanted in zip(found, all_found(), strict=True):
+        np.testing.assert_array_equal(bits, wanted)
+
+
+@st.composite
 def flattened(draw: st.DrawFn) -> tuple[list[Array], bool, kernels.Drop]:
     """Draw images on a background, sizes ``conv_dense`` takes, whether to pool, and dropout."""
     n, height, width, size, _ = draw(shapes())

@@ -28,7 +28,7 @@ import torch
 
 from chiffres.native import kernels
 from chiffres.native.arrays import TensorBatches
-from chiffres.native.layers import lower
+from chiffres.native.lowering import lower
 from chiffres.native.step import Step
 
 layers = keras.layers
@@ -154,6 +154,30 @@ def test_a_first_convolution_with_its_dense_layer_is_that_of_keras_in_float64(
         layers.Dense(3),
     ]
     assert_those_of_float64(keras.Sequential(stack), 5, training=True)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("training", [True, False])
+def test_small_convolutions_and_normalized_maps_are_those_of_keras_in_float64(
+    padding: str, bias: bool, training: bool
+) -> None:
+    between = keras.initializers.RandomUniform(0.5, 2)
+    random = {"beta_initializer": "random_normal", "gamma_initializer": between}
+    stack = [
+        keras.Input((14, 13, 2)),
+        layers.Cropping2D(((1, 0), (2, 1))),
+        layers.Conv2D(16, 3, activation="tanh"),
+        layers.Conv2D(32, 3, padding=padding, use_bias=bias, bias_initializer="random_normal"),
+        *[layers.BatchNormalization(**random), layers.ReLU(), layers.MaxPooling2D()],
+        layers.Conv2D(48, 3, padding=padding, activation="relu"),
+        *[layers.BatchNormalization(**random), layers.Activation("relu"), layers.Flatten()],
+        layers.Dense(3),
+    ]
+    model = keras.Sequential(stack)
+    if kernels.LIBRARY and training:
+        assert len(lower(model, training)) == 10  # with two activations by themselves
+    assert_those_of_float64(model, 5, training)
 
 
 def assert_those_of_float64(model: keras.Sequential, n: int, training: bool) -> None:
@@ -577,11 +601,24 @@ def test_data_that_is_no_array_still_trains() -> None:
 @given(n=st.integers(1, 40), batch_size=st.integers(1, 50), shuffle=st.booleans())
 def test_batches_are_every_row_once(n: int, batch_size: int, shuffle: bool) -> None:
     batches = TensorBatches(np.arange(n), np.arange(n) * 2, batch_size, shuffle)
+    assert sorted(rows_of(batches, n, batch_size)) == list(range(n))
+
+
+@given(n=st.integers(2, 40), batch_size=st.integers(1, 50), shuffle=st.booleans())
+def test_some_rows_are_as_many_as_asked_for(n: int, batch_size: int, shuffle: bool) -> None:
+    batches = TensorBatches(np.arange(n), np.arange(n) * 2, batch_size, shuffle, rows=n - 1)
+    found = rows_of(batches, n - 1, batch_size)
+    assert len(set(found)) == n - 1
+    assert shuffle or found == list(range(n - 1))
+
+
+def rows_of(batches: TensorBatches, n: int, batch_size: int) -> list[int]:
+    """Return the rows of a pass over ``n``, each beside its double."""
     found = list(batches)
     assert len(found) == len(batches) == batches.num_batches == math.ceil(n / batch_size)
     assert all(torch.equal(2 * x, y) for x, y in found)
-    assert sorted(torch.cat([x for x, _ in found]).tolist()) == list(range(n))
     assert len(found[-1][0]) == (batches.partial_batch_size or batch_size)
+    return [int(row) for x, _ in found for row in x]
 
 
 def test_shuffling_is_drawn_from_the_seed() -> None:

@@ -83,6 +83,22 @@ def test_both_kinds_give_the_same_batches(small: Dataset) -> None:
 
 
 @both_kinds
+def test_a_share_of_the_digits_is_another_one_each_time(
+    make: Callable[..., Any], small: Dataset
+) -> None:
+    batches = make(small.test, build_model("conv"), 40, None, 70)
+    assert len(batches) == 2
+    first, again, other = passes(batches, 1, 1, 2)
+    assert [len(labels) for _, labels in first] == [40, 30]
+    assert_same(first, again)
+    drawn = [
+        {image.tobytes() for x, _ in each for image in x.astype("f4")} for each in (first, other)
+    ]
+    assert drawn[0] != drawn[1]
+    assert drawn[0] < {image.astype("f4").tobytes() for image in small.test.images}
+
+
+@both_kinds
 @pytest.mark.parametrize("name", ["dense", "conv"])
 def test_augmented_batches_are_drawn_from_the_generator(
     make: Callable[..., Any], name: str, small: Dataset

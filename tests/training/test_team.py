@@ -22,7 +22,7 @@ from chiffres.models import build_model, in_input_shape
 from chiffres.models.backend import BACKEND, keras
 from chiffres.native import accelerate, kernels
 from chiffres.native.joint import normalize_together
-from chiffres.native.layers import lower
+from chiffres.native.lowering import lower
 from chiffres.native.step import Step
 from chiffres.native.team import Team
 
@@ -127,7 +127,7 @@ def test_a_batch_is_normalized_as_a_whole(
     name: str, rate: float, small: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kernels, "LIBRARY", None)  # they compute in float32
-    monkeypatch.setattr("chiffres.native.layers.flatten", without_dropout)
+    monkeypatch.setattr("chiffres.native.lowering.flatten", without_dropout)
     assert_as_one(name, rate, 2, small.train, wide=True)
 
 
@@ -144,7 +144,7 @@ def test_two_workers_are_no_less_exact_than_one(
     bfloat16: bool, small: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kernels, "LIBRARY", None)
-    monkeypatch.setattr("chiffres.native.layers.flatten", without_dropout)
+    monkeypatch.setattr("chiffres.native.lowering.flatten", without_dropout)
     digits, threads = small.train.take(np.arange(64)), Threads(2)
     exact = first_gradient(step_of("reader", 3e-3, Team(), wide=True), digits)
     steps = [step_of("reader", 3e-3, team) for team in (Team(), threads.team(0), threads.team(1))]

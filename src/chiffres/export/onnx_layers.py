@@ -124,6 +124,11 @@ def _zero_padding(graph: Graph, layer: Any) -> None:
     _pad(graph, [top, left, bottom, right])
 
 
+def _cropping(graph: Graph, layer: Any) -> None:
+    (top, bottom), (left, right) = layer.cropping
+    _pad(graph, [-top, -left, -bottom, -right])
+
+
 def _pad(graph: Graph, pads: list[int], **attributes: str) -> None:
     graph.add("Pad", np.array([0, 0, *pads[:2], 0, 0, *pads[2:]]), **attributes)
 
@@ -210,6 +215,7 @@ _NODES: dict[type, Callable[[Graph, Any], None]] = {
     keras.layers.AveragePooling2D: _average_pooling,
     keras.layers.BatchNormalization: _batch_normalization,
     keras.layers.Conv2D: _convolution,
+    keras.layers.Cropping2D: _cropping,
     keras.layers.Dense: _dense,
     keras.layers.DepthwiseConv2D: _depthwise_convolution,
     keras.layers.Dropout: _nothing,

@@ -25,6 +25,7 @@ class TensorBatches(_Adapter):  # type: ignore[misc]
         batch_size: rows per batch; the last one may have fewer.
         shuffle: whether each pass draws a new order from Torch's generator.
         change: what each batch of ``x`` goes through, with all chance from a generator.
+        rows: how many a pass takes, the first ones of its order; None: all.
     """
 
     def __init__(
@@ -34,16 +35,18 @@ class TensorBatches(_Adapter):  # type: ignore[misc]
         batch_size: int,
         shuffle: bool = False,
         change: Callable[[torch.Tensor, torch.Generator], torch.Tensor] | None = None,
+        rows: int | None = None,
     ) -> None:
         self.x, self.y = _tensor(x), _tensor(y)
         self.rows_per_batch = batch_size
+        self.rows = len(self.x) if rows is None else rows
         self.draws = shuffle
         self.order: torch.Tensor | None = None
         self.change = change
         self.generator = torch.Generator()
 
     def __len__(self) -> int:
-        return math.ceil(len(self.x) / self.rows_per_batch)
+        return math.ceil(self.rows / self.rows_per_batch)
 
     def shuffle(self, rng: np.random.Generator) -> None:
         """Draw the order of all passes to come, and what changes the next one."""
@@ -59,9 +62,10 @@ class TensorBatches(_Adapter):  # type: ignore[misc]
         order = torch.randperm(len(self.x)) if self.draws else self.order
         if order is None:
             size = self.rows_per_batch
-            yield from zip(torch.split(self.x, size), torch.split(self.y, size), strict=True)
+            some = self.x[: self.rows], self.y[: self.rows]
+            yield from zip(*(torch.split(each, size) for each in some), strict=True)
             return
-        for rows in torch.split(order, self.rows_per_batch):
+        for rows in torch.split(order[: self.rows], self.rows_per_batch):
             yield self.x.index_select(0, rows), self.y.index_select(0, rows)
 
     def get_torch_dataloader(self) -> TensorBatches:
@@ -86,7 +90,7 @@ class TensorBatches(_Adapter):  # type: ignore[misc]
     @property
     def partial_batch_size(self) -> int | None:
         """Rows of the last batch, None where it is a whole one."""
-        return len(self.x) % self.rows_per_batch or None
+        return self.rows % self.rows_per_batch or None
 
 
 def from_memory(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - as in Torch's own documentation
 
 from chiffres.models.backend import keras
-from chiffres.native.layers import Operation, flatten, lower_all
+from chiffres.native.layers import Operation
+from chiffres.native.lowering import flatten, lower_all
 
 
 def freeze(model: keras.Sequential, numbers: torch.dtype) -> list[Operation]:

@@ -14,7 +14,9 @@ import torch
 
 from chiffres.models.backend import keras
 from chiffres.native import kernels
-from chiffres.native.layers import Operation, Product, draw, flatten, lower_all, mostly_zeros
+from chiffres.native.fused import mostly_zeros
+from chiffres.native.layers import Operation, Product, draw
+from chiffres.native.lowering import flatten, lower_all
 from chiffres.native.team import Team
 
 

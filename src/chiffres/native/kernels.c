@@ -1,5 +1,6 @@
 /* What Torch does slowly at the size of a digit: convolution of one channel with bias, ReLU and
- * 2x2 max pooling, also with the dense layer behind it, forward and backward, and dropout.
+ * 2x2 max pooling, also with the dense layer behind it, batch normalization with the same, forward
+ * and backward, and dropout.
  *
  * Promises: reads and writes only the arrays named, of the sizes stated; allocates nothing; gives
  * the same bits whatever the number of threads. Each function's plain twin is in reference.py.
@@ -31,11 +32,14 @@
 #endif
 
 #if defined(__AVX512F__)
-#define LANES 16 /* filters at a time: as many as a register holds */
+#define LANES 16  /* filters at a time: as many as a register holds */
+#define WINDOWS 8 /* whose sums, of two vectors each, stay in registers */
 #elif defined(__AVX2__)
 #define LANES 8
+#define WINDOWS 4
 #else
 #define LANES 4
+#define WINDOWS 4
 #endif
 #define CHUNK 8 /* images whose gradients are summed by one thread */
 #define MAX_SIZE 7
@@ -99,31 +103,33 @@ INLINE vector where(mask m, vector yes, vector no) {
 
 INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* One pixel of LANES maps. Not a number stays what it is, in ReLU and maximum alike. */
-INLINE vector pixel(const float *image, int64_t width, int64_t size, const vector *weights,
-                    vector bias) {
-    vector sum = bias;
-    for (int64_t u = 0; u < size; u++)
-        for (int64_t v = 0; v < size; v++) sum += image[u * width + v] * weights[u * size + v];
-    return sum;
-}
-
-/* One value of LANES maps or pooled maps, and which of its pixels won. */
-INLINE vector value_of(shape s, const float *corner, const vector *weights, vector bias,
-                       mask *which) {
+/* The maximum of LANES maps at some pixels after ReLU, and which won. Not a number stays what it is,
+ * in ReLU and maximum alike. */
+INLINE vector highest(const vector *values, int32_t pixels, mask *which) {
     const vector zero = {0};
-    vector best = pixel(corner, s.width, s.size, weights, bias);
+    vector best = values[0];
     mask winner = {0};
-    for (int32_t k = 1; k < (s.pool ? 4 : 1); k++) {
-        const float *next_corner = corner + (k / 2) * s.width + k % 2;
-        vector next = pixel(next_corner, s.width, s.size, weights, bias);
-        mask same = next <= best;
-        best = where(same, best, next);
+    for (int32_t k = 1; k < pixels; k++) {
+        mask same = values[k] <= best;
+        best = where(same, best, values[k]);
         winner = (winner & same) | (k & ~same);
     }
     const mask none = best <= zero;
     *which = (winner & ~none) | (NO_WINNER & none);
     return where(none, zero, best);
+}
+
+/* One value of LANES maps or pooled maps, and which of its pixels won. The pixels' sums grow side by
+ * side, so that none waits for another. */
+INLINE vector value_of(shape s, const float *corner, const vector *weights, vector bias,
+                       mask *which) {
+    const int32_t pixels = s.pool ? 4 : 1;
+    vector sums[4] = {bias, bias, bias, bias};
+    for (int64_t u = 0; u < s.size; u++)
+        for (int64_t v = 0; v < s.size; v++)
+            for (int32_t k = 0; k < pixels; k++)
+                sums[k] += corner[(u + k / 2) * s.width + v + k % 2] * weights[u * s.size + v];
+    return highest(sums, pixels, which);
 }
 
 INLINE void load_weights(vector *into, const float *weights, shape s, int64_t lanes) {
@@ -199,14 +205,17 @@ INLINE void pooled_gradients(shape s, int64_t lanes, const float *image, const u
         }
 }
 
-/* Run `block(s, lanes, first)` for each LANES filters from `first` on. 3x3 kernels of a full vector
- * are compiled for themselves: their loops unroll, and their weights stay in registers. */
+/* Run `block(s, lanes, first)` for each LANES filters from `first` on. 3x3 and 5x5 kernels of a full
+ * vector are compiled for themselves: their loops unroll, and their weights stay in registers. */
 #define EACH_BLOCK(block)                                            \
     for (int64_t first = 0; first < s.filters; first += LANES) {                    \
         const int64_t lanes = smaller(LANES, s.filters - first);                    \
         if (s.size == 3 && lanes == LANES) {                                        \
             const shape s3 = {s.n, s.height, s.width, 3, s.filters, s.pool, 0};     \
             block(s3, LANES, first);                                                \
+        } else if (s.size == 5 && lanes == LANES) {                                 \
+            const shape s5 = {s.n, s.height, s.width, 5, s.filters, s.pool, 0};     \
+            block(s5, LANES, first);                                                \
         } else {                                                                    \
             block(s, lanes, first);                                                 \
         }                                                                           \
@@ -921,6 +930,352 @@ EXPORT int dense_loss(const float *x, const int64_t *labels, int64_t n, int64_t 
         deactivate(gradients[i - 1], values[i - 1], n * inputs, drops[i - 1].scale, threads);
     }
     return 0;
+}
+
+/* ---- Convolution of small maps of many channels, with stride 1 ----
+ *
+ *   maps      (n, height, width, channels)
+ *   kernel    (size, size, channels, filters); channels and filters are multiples of 16
+ *   outputs   (n, rows, columns, filters), of maps with `padding` zeros, less than size, around them
+ *   turned    (size, size, filters, channels): scratch
+ *   padded    (PARTS, the height that is padded, the padded width, its channels): scratch */
+
+typedef struct {
+    int64_t n, height, width, channels, size, filters, padding;
+} layer;
+
+INLINE int64_t longer(layer l, int64_t side) { return side + 2 * l.padding - l.size + 1; }
+
+/* Outputs of WINDOWS windows side by side, or fewer, for one or two vectors of filters. `maps` is
+ * the first window's corner, in the row that the kernel's row `top` is for. */
+INLINE void windows_block(layer l, const float *maps, int64_t top, int64_t bottom,
+                          const float *kernel, const float *bias, float *outputs, int windows,
+                          int vectors) {
+    vector sum[WINDOWS][2] = {{{0}}}, factor[2];
+    for (int v = 0; v < vectors; v++)
+        for (int w = 0; bias && w < windows; w++) sum[w][v] = load(bias + v * LANES, LANES);
+    for (int64_t u = top; u < bottom; u++) {
+        const float *line = maps + (u - top) * l.width * l.channels;
+        const float *weights = kernel + u * l.size * l.channels * l.filters;
+        for (int64_t k = 0; k < l.size * l.channels; k++) {
+            for (int v = 0; v < vectors; v++)
+                factor[v] = load(weights + k * l.filters + v * LANES, LANES);
+            for (int w = 0; w < windows; w++)
+                for (int v = 0; v < vectors; v++)
+                    sum[w][v] += line[w * l.channels + k] * factor[v];
+        }
+    }
+    for (int w = 0; w < windows; w++)
+        for (int v = 0; v < vectors; v++)
+            store(outputs + w * l.filters + v * LANES, sum[w][v], LANES);
+}
+
+/* Convolve one image, whose padding to the left and right is there, above and below is not. */
+INLINE void convolve_image(layer l, const float *maps, const float *kernel, const float *bias,
+                           float *outputs) {
+    const int64_t rows = longer(l, l.height), columns = l.width - l.size + 1;
+    const int64_t blocks = (columns + WINDOWS - 1) / WINDOWS;
+    for (int64_t i = 0; i < rows; i++) {
+        const int64_t top = i < l.padding ? l.padding - i : 0;
+        const int64_t bottom = smaller(l.size, l.height + l.padding - i);
+        for (int64_t b = 0; b < blocks; b++) {
+            const int64_t j = columns * b / blocks, windows = columns * (b + 1) / blocks - j;
+            const float *corner = maps + ((i + top - l.padding) * l.width + j) * l.channels;
+            float *to = outputs + (i * columns + j) * l.filters;
+#define BLOCK(windows)                                                                         \
+    case windows: {                                                                            \
+        int64_t f = 0;                                                                         \
+        for (; f + 2 * LANES <= l.filters; f += 2 * LANES)                                     \
+            windows_block(l, corner, top, bottom, kernel + f, bias ? bias + f : 0, to + f,     \
+                          windows, 2);                                                         \
+        for (; f < l.filters; f += LANES)                                                      \
+            windows_block(l, corner, top, bottom, kernel + f, bias ? bias + f : 0, to + f,     \
+                          windows, 1);                                                         \
+        break;                                                                                 \
+    }
+            switch (windows) {
+                BLOCK(1) BLOCK(2) BLOCK(3) BLOCK(4)
+#if WINDOWS == 8
+                BLOCK(5) BLOCK(6) BLOCK(7) BLOCK(8)
+#endif
+            }
+#undef BLOCK
+        }
+    }
+}
+
+/* Convolve all images; a part of them at a time has zeros put to its left and right. */
+static void convolve_all(layer l, const float *maps, const float *kernel, const float *bias,
+                         float *outputs, float *padded, int threads) {
+    const int64_t wide = l.width + 2 * l.padding, line = l.width * l.channels;
+    const int64_t area = longer(l, l.height) * longer(l, l.width) * l.filters;
+    const layer broad = {l.n, l.height, wide, l.channels, l.size, l.filters, l.padding};
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t part = 0; part < PARTS; part++) {
+        float *there = padded + part * l.height * wide * l.channels;
+        if (l.padding)
+            memset(there, 0, sizeof(float) * (size_t)(l.height * wide * l.channels));
+        for (int64_t k = l.n * part / PARTS; k < l.n * (part + 1) / PARTS; k++) {
+            const float *image = maps + k * l.height * line;
+            for (int64_t i = 0; l.padding && i < l.height; i++)
+                memcpy(there + (i * wide + l.padding) * l.channels, image + i * line,
+                       sizeof(float) * (size_t)line);
+            convolve_image(broad, l.padding ? there : image, kernel, bias, outputs + k * area);
+        }
+    }
+}
+
+/* `bias` (filters) may be null. */
+EXPORT void convolve(const float *maps, const float *kernel, const float *bias, float *outputs,
+                     float *padded, int64_t n, int64_t height, int64_t width, int64_t channels,
+                     int64_t size, int64_t filters, int64_t padding, int threads) {
+    const layer l = {n, height, width, channels, size, filters, padding};
+    convolve_all(l, maps, kernel, bias, outputs, padded, threads);
+}
+
+/* Write the gradients of maps: those of outputs, convolved with the kernel turned around. */
+EXPORT void convolve_of_maps(const float *kernel, const float *gradients, float *of_maps,
+                             float *turned, float *padded, int64_t n, int64_t height,
+                             int64_t width, int64_t channels, int64_t size, int64_t filters,
+                             int64_t padding, int threads) {
+    const layer l = {n, height, width, channels, size, filters, padding};
+    const layer back = {n, longer(l, height), longer(l, width), filters, size, channels,
+                        size - 1 - padding};
+    const int64_t taps = size * size, area = channels * filters;
+    for (int64_t tap = 0; tap < taps; tap++)
+        transpose(kernel + (taps - 1 - tap) * area, channels, filters, filters,
+                  turned + tap * area, channels);
+    convolve_all(back, gradients, turned, 0, of_maps, padded, threads);
+}
+
+/* The gradients of the weights from WINDOWS channels to one or two vectors of filters, at one tap:
+ * sums over all images, so that there is nothing to add up. */
+INLINE void kernel_block(layer l, const float *maps, const float *gradients, int64_t u, int64_t v,
+                         float *of_kernel, int vectors) {
+    const int64_t rows = longer(l, l.height), columns = longer(l, l.width);
+    const int64_t first = v < l.padding ? l.padding - v : 0;
+    const int64_t last = smaller(columns, l.width + l.padding - v);
+    vector sum[WINDOWS][2] = {{{0}}}, factor[2];
+    for (int64_t k = 0; k < l.n; k++)
+        for (int64_t i = u < l.padding ? l.padding - u : 0;
+             i < smaller(rows, l.height + l.padding - u); i++) {
+            const int64_t line = k * l.height + i + u - l.padding;
+            const float *x = maps + (line * l.width + first + v - l.padding) * l.channels;
+            const float *g = gradients + ((k * rows + i) * columns + first) * l.filters;
+            for (int64_t j = first; j < last; j++, x += l.channels, g += l.filters) {
+                for (int c = 0; c < vectors; c++) factor[c] = load(g + c * LANES, LANES);
+                for (int w = 0; w < WINDOWS; w++)
+                    for (int c = 0; c < vectors; c++) sum[w][c] += x[w] * factor[c];
+            }
+        }
+    for (int w = 0; w < WINDOWS; w++)
+        for (int c = 0; c < vectors; c++)
+            store(of_kernel + w * l.filters + c * LANES, sum[w][c], LANES);
+}
+
+EXPORT void convolve_of_kernel(const float *maps, const float *gradients, float *of_kernel,
+                               int64_t n, int64_t height, int64_t width, int64_t channels,
+                               int64_t size, int64_t filters, int64_t padding, int threads) {
+    const layer l = {n, height, width, channels, size, filters, padding};
+    const int64_t groups = channels / WINDOWS;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t job = 0; job < size * size * groups; job++) {
+        const int64_t tap = job / groups, c = job % groups * WINDOWS;
+        const int64_t u = tap / size, v = tap % size;
+        float *to = of_kernel + (tap * channels + c) * filters;
+        int64_t f = 0;
+        for (; f + 2 * LANES <= filters; f += 2 * LANES)
+            kernel_block(l, maps + c, gradients + f, u, v, to + f, 2);
+        for (; f < filters; f += LANES)
+            kernel_block(l, maps + c, gradients + f, u, v, to + f, 1);
+    }
+}
+
+/* ---- Batch normalization of maps with ReLU and, where s.pool is 1, 2x2 max pooling ----
+ *
+ *   maps      (n, height, width, filters)
+ *   outputs   as maps or, pooled, (n, height / 2, width / 2, filters) rounded down
+ *   winners   as pooled outputs
+ *   scale     (filters), and offset: what the normalized maps are multiplied by, and added to
+ *   measured  (MEASURES, filters): the first five are found on the way forward
+ *   sums      (PARTS, 2, filters): scratch */
+
+enum measure { MEAN, VARIANCE, INVERSE, FACTOR, SHIFT, SLOPE, LEVEL, MEASURES };
+
+/* Run `block(s, lanes, first)` for each LANES filters from `first` on, full ones for themselves. */
+#define EACH_VECTOR(block)                                           \
+    for (int64_t first = 0; first < s.filters; first += LANES) {     \
+        if (s.filters - first >= LANES)                              \
+            block(s, LANES, first);                                  \
+        else                                                         \
+            block(s, s.filters - first, first);                      \
+    }
+
+/* The sums of what some pixels (count, filters) are above `pivot`, and of its squares. */
+INLINE void sum_pixels(shape s, int64_t lanes, const float *maps, int64_t count, vector pivot,
+                       float *sums) {
+    vector sum[4] = {{0}}, squares[4] = {{0}};
+    for (int64_t k = 0; k < count; k += 4)
+        for (int64_t j = 0; j < smaller(4, count - k); j++) {
+            const vector above = load(maps + (k + j) * s.filters, lanes) - pivot;
+            sum[j] += above;
+            squares[j] += above * above;
+        }
+    store(sums, sum[0] + sum[1] + sum[2] + sum[3], lanes);
+    store(sums + s.filters, squares[0] + squares[1] + squares[2] + squares[3], lanes);
+}
+
+INLINE void normalize_image(shape s, int64_t lanes, const float *maps, const float *measured,
+                            float *outputs, uint8_t *winners) {
+    const vector factor = load(measured + FACTOR * s.filters, lanes);
+    const vector shift = load(measured + SHIFT * s.filters, lanes);
+    const int32_t pixels = s.pool ? 4 : 1;
+    for (int64_t i = 0; i < rows_of(s); i++)
+        for (int64_t j = 0; j < columns_of(s); j++) {
+            const float *corner = maps + ((i << s.pool) * s.width + (j << s.pool)) * s.filters;
+            const int64_t at = (i * columns_of(s) + j) * s.filters;
+            vector values[4];
+            mask winner;
+            for (int32_t k = 0; k < pixels; k++) {
+                const float *pixel = corner + (k / 2 * s.width + k % 2) * s.filters;
+                values[k] = load(pixel, lanes) * factor + shift;
+            }
+            store(outputs + at, highest(values, pixels, &winner), lanes);
+            if (!s.pool) continue;
+            const bytes which = __builtin_convertvector(winner, bytes);
+            memcpy(winners + at, &which, (size_t)lanes);
+        }
+}
+
+/* The gradient of LANES maps' pixel (i, j), before normalization; 0 where it did not win. */
+INLINE vector gradient_of(shape s, int64_t lanes, int64_t i, int64_t j, const float *outputs,
+                          const uint8_t *winners, const float *gradients) {
+    const vector zero = {0};
+    const int64_t row = i >> s.pool, column = j >> s.pool;
+    if (row >= rows_of(s) || column >= columns_of(s)) return zero;
+    const int64_t at = (row * columns_of(s) + column) * s.filters;
+    const vector gradient = load(gradients + at, lanes);
+    if (!s.pool) return where(load(outputs + at, lanes) <= zero, zero, gradient);
+    bytes which = {0};
+    memcpy(&which, winners + at, (size_t)lanes);
+    const mask winner = __builtin_convertvector(which, mask);
+    return where(winner == (int32_t)(2 * (i % 2) + j % 2), gradient, zero);
+}
+
+/* The sums of an image's gradients, and of those times what the pixel is above the mean. */
+INLINE void sum_gradients(shape s, int64_t lanes, const float *maps, const float *measured,
+                          const float *outputs, const uint8_t *winners, const float *gradients,
+                          float *sums) {
+    const vector mean = load(measured + MEAN * s.filters, lanes);
+    vector sum = load(sums, lanes), products = load(sums + s.filters, lanes);
+    for (int64_t i = 0; i < rows_of(s) << s.pool; i++)
+        for (int64_t j = 0; j < columns_of(s) << s.pool; j++) {
+            const vector g = gradient_of(s, lanes, i, j, outputs, winners, gradients);
+            sum += g;
+            products += g * (load(maps + (i * s.width + j) * s.filters, lanes) - mean);
+        }
+    store(sums, sum, lanes);
+    store(sums + s.filters, products, lanes);
+}
+
+/* Each pixel moves the mean and the variance of all. */
+INLINE void gradients_of_image(shape s, int64_t lanes, const float *maps, const float *measured,
+                               const float *outputs, const uint8_t *winners,
+                               const float *gradients, float *of_maps) {
+    const vector factor = load(measured + FACTOR * s.filters, lanes);
+    const vector slope = load(measured + SLOPE * s.filters, lanes);
+    const vector level = load(measured + LEVEL * s.filters, lanes);
+    for (int64_t i = 0; i < s.height; i++)
+        for (int64_t j = 0; j < s.width; j++) {
+            const int64_t at = (i * s.width + j) * s.filters;
+            const vector g = gradient_of(s, lanes, i, j, outputs, winners, gradients);
+            store(of_maps + at, load(maps + at, lanes) * slope + level + g * factor, lanes);
+        }
+}
+
+EXPORT void normalize(const float *maps, const float *scale, const float *offset, float *outputs,
+                      uint8_t *winners, float *measured, float *sums, int64_t n, int64_t height,
+                      int64_t width, int64_t filters, int64_t pool, float epsilon, int threads) {
+    const shape s = {n, height, width, 1, filters, pool, 0};
+    const int64_t pixels = n * height * width, area = rows_of(s) * columns_of(s) * filters;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t part = 0; part < PARTS; part++) {
+        const int64_t begin = pixels * part / PARTS, end = pixels * (part + 1) / PARTS;
+#define BLOCK(s, lanes, first)                                                        \
+    sum_pixels(s, lanes, maps + begin * filters + first, end - begin,                 \
+               load(maps + first, lanes), sums + 2 * part * filters + first)
+        EACH_VECTOR(BLOCK)
+#undef BLOCK
+    }
+    for (int64_t f = 0; f < filters; f++) {
+        double sum = 0, squares = 0;
+        for (int64_t part = 0; part < PARTS; part++) {
+            sum += sums[2 * part * filters + f];
+            squares += sums[(2 * part + 1) * filters + f];
+        }
+        sum /= (double)pixels;
+        const double mean = maps[f] + sum, variance = squares / (double)pixels - sum * sum;
+        const double positive = variance < 0 ? 0 : variance, inverse = 1 / sqrt(positive + epsilon);
+        measured[MEAN * filters + f] = (float)mean;
+        measured[VARIANCE * filters + f] = (float)positive;
+        measured[INVERSE * filters + f] = (float)inverse;
+        measured[FACTOR * filters + f] = (float)(scale[f] * inverse);
+        measured[SHIFT * filters + f] = (float)(offset[f] - mean * scale[f] * inverse);
+    }
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t k = 0; k < n; k++) {
+#define BLOCK(s, lanes, first)                                                          \
+    normalize_image(s, lanes, maps + k * height * width * filters + first, measured + first, \
+                    outputs + k * area + first, pool ? winners + k * area + first : winners)
+        EACH_VECTOR(BLOCK)
+#undef BLOCK
+    }
+}
+
+/* Write the gradients of scale, offset and maps. Complete `measured`. */
+EXPORT void normalize_gradients(const float *maps, const float *outputs, const uint8_t *winners,
+                                const float *gradients, float *measured, float *of_scale,
+                                float *of_offset, float *of_maps, float *sums, int64_t n,
+                                int64_t height, int64_t width, int64_t filters, int64_t pool,
+                                int threads) {
+    const shape s = {n, height, width, 1, filters, pool, 0};
+    const int64_t pixels = n * height * width, area = rows_of(s) * columns_of(s) * filters;
+    memset(sums, 0, sizeof(float) * (size_t)(2 * PARTS * filters));
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t part = 0; part < PARTS; part++)
+        for (int64_t k = n * part / PARTS; k < n * (part + 1) / PARTS; k++) {
+#define BLOCK(s, lanes, first)                                                                  \
+    sum_gradients(s, lanes, maps + k * height * width * filters + first, measured + first,      \
+                  outputs + k * area + first, pool ? winners + k * area + first : winners,      \
+                  gradients + k * area + first, sums + 2 * part * filters + first)
+            EACH_VECTOR(BLOCK)
+#undef BLOCK
+        }
+    for (int64_t f = 0; f < filters; f++) {
+        double sum = 0, products = 0;
+        for (int64_t part = 0; part < PARTS; part++) {
+            sum += sums[2 * part * filters + f];
+            products += sums[(2 * part + 1) * filters + f];
+        }
+        const double inverse = measured[INVERSE * filters + f];
+        const double factor = measured[FACTOR * filters + f] / (double)pixels;
+        const double slope = -factor * inverse * inverse * products;
+        of_offset[f] = (float)sum;
+        of_scale[f] = (float)(products * inverse);
+        measured[SLOPE * filters + f] = (float)slope;
+        measured[LEVEL * filters + f] =
+            (float)(-factor * sum - slope * measured[MEAN * filters + f]);
+    }
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t k = 0; k < n; k++) {
+#define BLOCK(s, lanes, first)                                                                  \
+    gradients_of_image(s, lanes, maps + k * height * width * filters + first, measured + first, \
+                       outputs + k * area + first, pool ? winners + k * area + first : winners, \
+                       gradients + k * area + first,                                            \
+                       of_maps + k * height * width * filters + first)
+        EACH_VECTOR(BLOCK)
+#undef BLOCK
+    }
 }
 
 /* 2: AVX-512, 1: AVX2 with FMA, 0: neither, or no x86. */

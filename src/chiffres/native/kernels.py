@@ -24,6 +24,8 @@ CHUNK = 8
 """Images whose gradients one thread sums up, as in ``kernels.c``."""
 PARTS = 16
 """Parts of the positions of flattened maps, whose sums are kept apart, as in ``kernels.c``."""
+MEASURES = 7
+"""What is measured of each channel that is normalized, as in ``kernels.c``."""
 DROPOUT_STEPS = 2**16
 """A rate of dropout is rounded to a multiple of one over this."""
 
@@ -41,6 +43,11 @@ _ARGUMENTS: dict[str, list[Any]] = {
     "conv_dense_gradients": [*[_POINTER] * 10, *_DENSE],
     "dropout": [*[_POINTER] * 2, _INTEGER, *_DROP, _INTEGER, ctypes.c_int],
     "multiply_zeros": [*[_POINTER] * 3, *[_INTEGER] * 5, ctypes.c_int],
+    "convolve": [*[_POINTER] * 5, *[_INTEGER] * 7, ctypes.c_int],
+    "convolve_of_maps": [*[_POINTER] * 5, *[_INTEGER] * 7, ctypes.c_int],
+    "convolve_of_kernel": [*[_POINTER] * 3, *[_INTEGER] * 7, ctypes.c_int],
+    "normalize": [*[_POINTER] * 7, *[_INTEGER] * 5, ctypes.c_float, ctypes.c_int],
+    "normalize_gradients": [*[_POINTER] * 9, *[_INTEGER] * 5, ctypes.c_int],
     "dense_loss": [*[_POINTER] * 2, *[_INTEGER] * 3, *[_POINTER] * 10, ctypes.c_int],
 }
 
@@ -186,6 +193,49 @@ def multiply_zeros(x: torch.Tensor, dense: torch.Tensor) -> torch.Tensor:
     return result
 
 
+def convolves(height: int, width: int, channels: int, filters: int) -> bool:
+    """Whether ``convolve`` is made for maps of such a size: small enough to stay near at hand."""
+    return channels % 16 == filters % 16 == 0 and height * width * (channels + filters) <= 2**13
+
+
+def convolve(
+    maps: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | None, padding: int
+) -> torch.Tensor:
+    """Return the convolution of small maps of many channels, with stride 1.
+
+    Args:
+        maps: ``(n, height, width, channels)`` float32.
+        kernel: ``(size, size, channels, filters)`` float32; ``convolves`` says of which sizes.
+        bias: ``(filters,)`` float32.
+        padding: zeros on each side of the maps, 0 to ``size - 1``.
+
+    Returns:
+        ``(n, height + 2 padding - size + 1, width + 2 padding - size + 1, filters)`` float32.
+    """
+    result: torch.Tensor = _Convolve.apply(maps, kernel, bias, padding)  # type: ignore[no-untyped-call]
+    return result
+
+
+def normalize(
+    maps: torch.Tensor, scale: torch.Tensor, offset: torch.Tensor, epsilon: float, pool: bool
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return maps after batch normalization and ReLU, and what they were normalized by.
+
+    Args:
+        maps: ``(n, height, width, channels)`` float32, at least one pixel.
+        scale: ``(channels,)`` float32.
+        offset: ``(channels,)`` float32.
+        epsilon: what is added to the variance.
+        pool: whether 2×2 max pooling follows, "valid", with stride 2.
+
+    Returns:
+        ``(n, rows, columns, channels)`` float32, and mean and variance of each channel.
+    """
+    result: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+    result = _Normalize.apply(maps, scale, offset, epsilon, pool)  # type: ignore[no-untyped-call]
+    return result
+
+
 class DenseLoss:
     """Dense layers with ReLU, the last one's logits, their mean cross-entropy and all gradients.
 
@@ -258,7 +308,7 @@ def dropout(values: torch.Tensor, drop: Drop) -> torch.Tensor:
 
 
 def _call(name: str, *arguments: Any) -> int:
-    pointers = [each.data_ptr() if torch.is_tensor(each) else each for each in arguments]
+    pointers = [each.data_ptr() if isinstance(each, torch.Tensor) else each for each in arguments]
     returned: int = getattr(LIBRARY, name)(*pointers, torch.get_num_threads())
     return returned
 
@@ -345,6 +395,67 @@ class _ConvDense(torch.autograd.Function):
         outputs = gradient, gradient.sum(0), dense_gradient, partial
         _call("conv_dense_gradients", *inputs, *outputs, *ctx.last)
         return *_summed(partial, size), dense_gradient, None, None
+
+
+class _Convolve(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, maps: Any, kernel: Any, bias: Any, padding: int) -> Any:
+        maps, kernel = maps.contiguous(), kernel.contiguous()
+        n, height, width, channels = maps.shape
+        size, filters = kernel.shape[0], kernel.shape[3]
+        ctx.shape = *maps.shape, size, filters, padding
+        rows, columns = (side + 2 * padding - size + 1 for side in (height, width))
+        outputs = torch.empty((n, rows, columns, filters))
+        padded = torch.empty((PARTS, height, width + 2 * padding, channels) if padding else 0)
+        offset = None if bias is None else bias.contiguous()
+        _call("convolve", maps, kernel, offset, outputs, padded, *ctx.shape)
+        ctx.save_for_backward(maps, kernel)
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Any) -> Any:
+        maps, kernel = ctx.saved_tensors
+        gradient = gradient.contiguous()
+        of_kernel, of_maps, of_bias = torch.empty_like(kernel), None, None
+        _call("convolve_of_kernel", maps, gradient, of_kernel, *ctx.shape)
+        if ctx.needs_input_grad[0]:
+            size, filters, padding = ctx.shape[4:]
+            _, rows, columns, _ = gradient.shape
+            around = 2 * (size - 1 - padding)
+            padded = torch.empty((PARTS, rows, columns + around, filters) if around else 0)
+            of_maps = torch.empty_like(maps)
+            turned = torch.empty(kernel.shape)
+            _call("convolve_of_maps", kernel, gradient, of_maps, turned, padded, *ctx.shape)
+        if ctx.needs_input_grad[2]:
+            of_bias = gradient.sum((0, 1, 2))
+        return of_maps, of_kernel, of_bias, None
+
+
+class _Normalize(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, maps: Any, scale: Any, offset: Any, epsilon: float, pool: bool) -> Any:
+        maps = maps.contiguous()
+        n, height, width, channels = maps.shape
+        ctx.shape = *maps.shape, int(pool)
+        outputs = torch.empty((n, height >> pool, width >> pool, channels))
+        winners = torch.empty(outputs.shape if pool else 0, dtype=torch.uint8)
+        measured, sums = torch.empty((MEASURES, channels)), torch.empty((PARTS, 2, channels))
+        parameters = scale.contiguous(), offset.contiguous()
+        _call("normalize", maps, *parameters, outputs, winners, measured, sums, *ctx.shape, epsilon)
+        ctx.save_for_backward(maps, outputs, winners, measured, sums)
+        mean, variance = measured[0], measured[1]
+        ctx.mark_non_differentiable(mean, variance)
+        return outputs, mean, variance
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Any, *_: Any) -> Any:
+        maps, outputs, winners, measured, sums = ctx.saved_tensors
+        of_scale, of_offset = torch.empty((2, maps.shape[-1]))
+        of_maps = torch.empty_like(maps)
+        found = measured, of_scale, of_offset, of_maps, sums
+        given = maps, outputs, winners, gradient.contiguous()
+        _call("normalize_gradients", *given, *found, *ctx.shape)
+        return of_maps, of_scale, of_offset, None, None
 
 
 class _MultiplyZeros(torch.autograd.Function):

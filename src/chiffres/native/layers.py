@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -20,8 +20,6 @@ from chiffres.native.joint import normalize_together
 from chiffres.native.team import Team
 
 Operation = Callable[[torch.Tensor], torch.Tensor]
-MOST_NONZERO = 0.5
-"""The share of a batch's values up to which skipping zeros is faster than multiplying them."""
 
 
 class Product:
@@ -41,60 +39,21 @@ class NotLowered(Exception):  # noqa: N818 - no error: such a model trains with 
     """Why a model keeps to plain Keras."""
 
 
-def lower(model: keras.Sequential, training: bool, team: Team | None = None) -> list[Operation]:
-    """Return what ``model`` does to its inputs, one operation after the other.
-
-    Args:
-        model: built; its variables are used as they are, in place.
-        training: whether dropout drops and batch normalization measures the batch.
-        team: the workers that do so together; None: this one alone.
-
-    Raises:
-        NotLowered: a layer, or one of its options, has no such operation.
-    """
-    return lower_all(flatten(model), (team or Team()) if training else None)
-
-
-def lower_all(layers: Iterable[Any], team: Team | None) -> list[Operation]:
-    """Return what ``layers``, the first ones of a model, do one after the other; see ``lower``.
-
-    Args:
-        layers: layers without a model among them.
-        team: the workers that train; None: nothing is trained.
-    """
-    layers = [layer for layer in layers if team or not _is_dropout(layer)]
-    operations: list[Operation] = []
-    inputs_only = True  # no weight before this layer, so nothing needs its input's gradient
-    while layers:
-        fused, used = _first_layers(layers, team) if inputs_only else ([], 0)
-        if not used:
-            fused, used = _lower(layers[0], team), 1
-        inputs_only = inputs_only and not any(layer.weights for layer in layers[:used])
-        operations += fused
-        del layers[:used]
-    return operations
-
-
 def softmax(x: torch.Tensor) -> torch.Tensor:
     """Return the softmax over the last axis."""
     return torch.softmax(x, -1)
 
 
-def flatten(model: keras.Sequential) -> Iterator[Any]:
-    """Yield the layers of ``model`` and of the models inside it, in order.
+def lower_layer(layer: Any, team: Team | None) -> list[Operation]:
+    """Return what one layer does, its activation included.
 
-    A dropout that drops nothing is left out; Keras gives it no generator to draw from.
+    Args:
+        layer: built; its variables are used as they are, in place.
+        team: the workers that train; None: nothing is trained.
+
+    Raises:
+        NotLowered: the layer, or one of its options, has no such operation.
     """
-    for layer in model.layers:
-        if type(layer) is keras.Sequential:
-            yield from flatten(layer)
-        elif _is_dropout(layer) and not layer.rate:
-            continue
-        elif type(layer) is not keras.layers.InputLayer:
-            yield layer
-
-
-def _lower(layer: Any, team: Team | None) -> list[Operation]:
     kind = type(layer)
     if kind not in _LOWERINGS:
         raise NotLowered(f"the layer {layer.name!r} is a {kind.__name__}")
@@ -135,9 +94,14 @@ _ACTIVATIONS: dict[Any, Operation] = {
 """All others are called as they are: Keras's functions take tensors too."""
 
 
+def _cropping(layer: Any, team: Team | None) -> list[Operation]:
+    (top, bottom), (left, right) = layer.cropping
+    return [lambda x: x[:, top : x.shape[1] - bottom, left : x.shape[2] - right]]
+
+
 def _dense(layer: Any, team: Team | None) -> list[Operation]:
     kernel: torch.Tensor = layer.kernel.value
-    bias = _value(layer.bias)
+    bias = value(layer.bias)
 
     def dense(x: torch.Tensor) -> torch.Tensor:
         if bias is not None and x.ndim == 2:
@@ -149,7 +113,7 @@ def _dense(layer: Any, team: Team | None) -> list[Operation]:
 
 
 def _convolution(layer: Any, team: Team | None) -> list[Operation]:
-    kernel, bias = layer.kernel.value, _value(layer.bias)
+    kernel, bias = layer.kernel.value, value(layer.bias)
     size, strides, dilation = layer.kernel_size, layer.strides, layer.dilation_rate
 
     def convolution(x: torch.Tensor) -> torch.Tensor:
@@ -203,7 +167,7 @@ def _batch_normalization(layer: Any, team: Team | None) -> list[Operation]:
     if layer.axis not in (-1, layer.input_spec.ndim - 1):
         raise NotLowered(f"the layer {layer.name!r} normalizes axis {layer.axis}")
     mean, variance = layer.moving_mean.value, layer.moving_variance.value
-    scale, offset = _value(layer.gamma), _value(layer.beta)
+    scale, offset = value(layer.gamma), value(layer.beta)
     epsilon, share = layer.epsilon, 1 - layer.momentum
 
     def frozen(x: torch.Tensor) -> torch.Tensor:
@@ -286,6 +250,7 @@ _LOWERINGS: dict[type, Callable[[Any, Team | None], list[Operation]]] = {
     keras.layers.AveragePooling2D: _average_pooling,
     keras.layers.BatchNormalization: _batch_normalization,
     keras.layers.Conv2D: _convolution,
+    keras.layers.Cropping2D: _cropping,
     keras.layers.Dense: _dense,
     keras.layers.Dropout: _dropout,
     keras.layers.ELU: _call,
@@ -300,93 +265,13 @@ _LOWERINGS: dict[type, Callable[[Any, Team | None], list[Operation]]] = {
 }
 
 
-def _first_layers(layers: Sequence[Any], team: Team | None) -> tuple[list[Operation], int]:
-    """Return the C kernel for the first layers, and how many they are: 0 where there is none."""
-    if kernels.LIBRARY and type(layers[0]) is keras.layers.Dense and layers[0].units >= 16:
-        return _first_dense(layers[0]), 1
-    if kernels.LIBRARY and _is_single_channel(layers[0]):
-        return _first_convolution(layers, team or Team())
-    return [], 0
-
-
-def mostly_zeros(x: torch.Tensor) -> bool:
-    """Whether skipping the zeros of ``x`` ``(n, …)`` is worth while: some rows tell."""
-    some = x[::8]
-    return int(some.count_nonzero()) <= MOST_NONZERO * some.numel()
-
-
-def _first_dense(layer: Any) -> list[Operation]:
-    dense, *after = _lower(layer, None)
-    kernel, bias = layer.kernel.value, _value(layer.bias)
-
-    def of_pixels(x: torch.Tensor) -> torch.Tensor:
-        if x.ndim != 2 or not mostly_zeros(x):
-            return dense(x)
-        product = kernels.multiply_zeros(x, kernel)
-        return product if bias is None else product + bias
-
-    return [of_pixels, *after]
-
-
-def _first_convolution(layers: Sequence[Any], team: Team) -> tuple[list[Operation], int]:
-    convolution, *others = layers
-    _lower(convolution, None)  # raises where an option has no operation
-    kernel, bias = convolution.kernel.value, _value(convolution.bias)
-    if bias is None:
-        bias = torch.zeros(convolution.filters)
-    pool = bool(others) and _halves(others[0])
-    dropout, dense = _flattened_into(others[pool:])
-    if dense and kernels.takes(convolution.filters, dense.units):
-        after = _lower(dense, None)[1:]
-        weights, offset = dense.kernel.value, _value(dense.bias)
-
-        def together(x: torch.Tensor) -> torch.Tensor:
-            drop = draw(dropout, team) if dropout else kernels.KEEP_ALL
-            product = kernels.conv_dense(x, kernel, bias, weights, pool, drop)
-            return product if offset is None else product + offset
-
-        return [together, *after], 3 + pool + bool(dropout)
-    run = kernels.conv_relu_pool if pool else kernels.conv_relu
-    return [lambda x: run(x, kernel, bias)], 1 + pool
-
-
-def _is_single_channel(layer: Any) -> bool:
-    """Whether ``layer`` is the convolution that the C kernels compute."""
-    return (
-        type(layer) is keras.layers.Conv2D
-        and layer.kernel.shape[2] == 1
-        and layer.kernel_size[0] == layer.kernel_size[1] <= kernels.MAX_SIZE
-        and (*layer.strides, *layer.dilation_rate, layer.groups) == (1, 1, 1, 1, 1)
-        and layer.padding == "valid"
-        and inspect.unwrap(layer.activation) is keras.activations.relu
-    )
-
-
-def _is_dropout(layer: Any) -> bool:
+def is_dropout(layer: Any) -> bool:
+    """Whether a layer drops values at random."""
     return type(layer) is keras.layers.Dropout
 
 
-def _halves(layer: Any) -> bool:
-    """Whether ``layer`` is the pooling that the C kernels compute."""
-    return type(layer) is keras.layers.MaxPooling2D and (
-        (*layer.pool_size, *layer.strides, layer.padding) == (2, 2, 2, 2, "valid")
-    )
-
-
-def _flattened_into(layers: Sequence[Any]) -> tuple[Any, Any]:
-    """Return the dropout, if any, and the dense layer that flattened maps go to, if they do."""
-    dropout = layers[0] if layers and _is_dropout(layers[0]) else None
-    flat, *others = layers[dropout is not None :][:2] or [None]
-    if type(flat) is not keras.layers.Flatten or not others:
-        return None, None
-    if type(others[0]) not in (keras.layers.Dense, Product):
-        return None, None
-    if dropout:
-        _lower(dropout, None)
-    return dropout, others[0]
-
-
-def _value(variable: Any) -> torch.Tensor | None:
+def value(variable: Any) -> torch.Tensor | None:
+    """Return what a variable of Keras holds, None where there is no variable."""
     return None if variable is None else variable.value
 
 

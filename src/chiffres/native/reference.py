@@ -27,7 +27,11 @@ def conv_relu(images: Array, weights: Array, bias: Array) -> Array:
 
 def conv_relu_pool(images: Array, weights: Array, bias: Array) -> tuple[Array, Array]:
     """Return the pooled maps, and which of the four was the maximum: the first one, row by row."""
-    maps = conv_relu(images, weights, bias)
+    return pooled_of(conv_relu(images, weights, bias))
+
+
+def pooled_of(maps: Array) -> tuple[Array, Array]:
+    """Return the maxima of 2×2 pixels, and which of the four each was: the first, row by row."""
     n, rows, columns, filters = maps.shape
     rows, columns = rows // 2, columns // 2
     squares = maps[:, : 2 * rows, : 2 * columns].reshape(n, rows, 2, columns, 2, filters)
@@ -49,14 +53,65 @@ def conv_relu_pool_gradients(
     images: Array, winners: Array, gradients: Array, size: int
 ) -> tuple[Array, Array]:
     """Return the gradients of weights and bias, from the winners alone."""
-    n, height, width = images.shape
-    filters = gradients.shape[-1]
-    maps = np.zeros((n, height - size + 1, width - size + 1, filters), gradients.dtype)
+    _, height, width = images.shape
+    maps = spread(winners, gradients, height - size + 1, width - size + 1)
+    return conv_relu_gradients(images, np.ones_like(maps), maps, size)
+
+
+def spread(winners: Array, gradients: Array, height: int, width: int) -> Array:
+    """Return the gradients of maps ``(n, height, width, filters)`` from those of their maxima."""
+    maps = np.zeros((len(gradients), height, width, gradients.shape[-1]), gradients.dtype)
     for winner in range(4):
         down, right = divmod(winner, 2)
         rows, columns = 2 * winners.shape[1], 2 * winners.shape[2]
         maps[:, down:rows:2, right:columns:2] = np.where(winners == winner, gradients, 0)
-    return conv_relu_gradients(images, np.ones_like(maps), maps, size)
+    return maps
+
+
+def convolve(maps: Array, kernel: Array, padding: int) -> Array:
+    """Return the convolution of maps ``(n, height, width, channels)`` with zeros around them."""
+    return np.einsum("nijcuv,uvcf->nijf", _windows(maps, len(kernel), padding), kernel)
+
+
+def convolve_gradients(
+    maps: Array, kernel: Array, padding: int, gradients: Array
+) -> tuple[Array, Array]:
+    """Return the gradients of maps and kernel."""
+    size = len(kernel)
+    turned = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
+    of_kernel = np.einsum("nijcuv,nijf->uvcf", _windows(maps, size, padding), gradients)
+    return convolve(gradients, turned, size - 1 - padding), of_kernel
+
+
+def _windows(maps: Array, size: int, padding: int) -> Array:
+    around = np.pad(maps, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    return sliding_window_view(around, (size, size), axis=(1, 2))
+
+
+def normalize(maps: Array, scale: Array, offset: Array, epsilon: float, pool: bool) -> Array:
+    """Return maps after batch normalization, ReLU and, where asked for, 2×2 max pooling."""
+    rectified = np.maximum(_normal(maps, epsilon) * scale + offset, 0)
+    return pooled_of(rectified)[0] if pool else rectified
+
+
+def normalize_gradients(
+    maps: Array, scale: Array, offset: Array, epsilon: float, pool: bool, gradients: Array
+) -> tuple[Array, Array, Array]:
+    """Return the gradients of maps, scale and offset."""
+    normal = _normal(maps, epsilon)
+    rectified = np.maximum(normal * scale + offset, 0)
+    if pool:
+        gradients = spread(pooled_of(rectified)[1], gradients, *maps.shape[1:3])
+    gradients = np.where(rectified > 0, gradients, 0)
+    of_scale, of_offset = (gradients * normal).sum((0, 1, 2)), gradients.sum((0, 1, 2))
+    means = (of_offset + normal * of_scale) / (maps.size / len(scale))
+    factor = scale / np.sqrt(maps.var((0, 1, 2)) + epsilon)
+    return factor * (gradients - means), of_scale, of_offset
+
+
+def _normal(maps: Array, epsilon: float) -> Array:
+    mean, variance = maps.mean((0, 1, 2)), maps.var((0, 1, 2))
+    return np.asarray((maps - mean) / np.sqrt(variance + epsilon))
 
 
 def conv_dense(

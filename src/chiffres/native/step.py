@@ -12,7 +12,8 @@ import torch.nn.functional as F  # noqa: N812 - as in Torch's own documentation
 from chiffres.errors import TrainingError
 from chiffres.models.backend import keras
 from chiffres.native.head import Head, with_head
-from chiffres.native.layers import NotLowered, Operation, lower, softmax
+from chiffres.native.layers import NotLowered, Operation, softmax
+from chiffres.native.lowering import lower
 from chiffres.native.optimizers import updater
 from chiffres.native.team import Team
 

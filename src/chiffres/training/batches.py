@@ -68,15 +68,24 @@ def make_batches(
     model: keras.Model,
     batch_size: int,
     augmentation: Change | None = None,
+    rows: int | None = None,
 ) -> Shuffled:
-    """Return ``examples`` as the model is fed with them fastest, in the same order everywhere."""
+    """Return ``examples`` as the model is fed with them fastest, in the same order everywhere.
+
+    Args:
+        examples: what the batches are of.
+        model: what is fed.
+        batch_size: examples per batch; the last one may have fewer.
+        augmentation: what is done to each batch.
+        rows: how many examples an epoch takes, the first ones of its order; None: all.
+    """
     if BACKEND != "torch":
-        return Batches(examples, model, batch_size, augmentation)
+        return Batches(examples, model, batch_size, augmentation, rows)
     from chiffres.native.arrays import TensorBatches
 
     labels = examples.labels.astype(np.int64)
     images = in_input_shape(examples.images, model)
-    return TensorBatches(images, labels, batch_size, change=augmentation)
+    return TensorBatches(images, labels, batch_size, change=augmentation, rows=rows)
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -91,17 +100,19 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         model: keras.Model,
         batch_size: int,
         augmentation: Change | None = None,
+        rows: int | None = None,
     ) -> None:
         super().__init__()
         self.examples = examples
         self.model = model
         self.batch_size = batch_size
         self.augmentation = augmentation
-        self.order = np.arange(len(examples))
+        self.rows = len(examples) if rows is None else rows
+        self.order = np.arange(len(examples))[: self.rows]
         self.seed = 0
 
     def __len__(self) -> int:
-        return math.ceil(len(self.examples) / self.batch_size)
+        return math.ceil(self.rows / self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
         start = index * self.batch_size
@@ -116,6 +127,6 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def shuffle(self, rng: np.random.Generator) -> None:
         """Draw a new order of the examples, and what changes them."""
-        self.order = rng.permutation(len(self.examples))
+        self.order = rng.permutation(len(self.examples))[: self.rows]
         if self.augmentation:
             self.seed = int(rng.integers(2**62))

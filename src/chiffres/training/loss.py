@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chiffres.data.dataset import CLASSES
-from chiffres.models.backend import keras
+from chiffres.models.backend import BACKEND, keras
 
 NOT_A_DIGIT = CLASSES
 """The label of an image that no digit is to be read in."""
@@ -34,6 +34,12 @@ def crossentropy(labels: Any, logits: Any, smoothing: float = 0.0) -> Any:
             CVPR 2016. For images of no digit: D. Hendrycks, M. Mazeika and T. Dietterich, Deep
             Anomaly Detection with Outlier Exposure, ICLR 2019.
     """
+    if BACKEND == "torch":
+        import torch
+
+        rows = torch.as_tensor(labels).reshape(-1).long()
+        targets = torch.from_numpy(_targets(smoothing))[rows]
+        return torch.nn.functional.cross_entropy(torch.as_tensor(logits), targets)
     table = keras.ops.convert_to_tensor(_targets(smoothing))
     targets = keras.ops.take(table, keras.ops.reshape(labels, (-1,)), axis=0)
     losses = keras.ops.categorical_crossentropy(targets, logits, from_logits=True)

@@ -15,9 +15,13 @@ from chiffres.errors import RecipeError, UnknownNameError, did_you_mean
 from chiffres.models import Scale
 
 MAX_RECIPE_BYTES = 2**20
-USED_BY = {"momentum": ("sgd",), "weight_decay": ("adamw", "sgd")}
+USED_BY = {
+    "beta_2": ("adam", "adamw"),
+    "momentum": ("sgd",),
+    "weight_decay": ("adamw", "sgd"),
+}
 """Which optimizers a key is for, where it is not for all."""
-FOR_DIGITS_ALONE = ("label_smoothing", "augment", "touching", "teacher", "bits")
+FOR_DIGITS_ALONE = ("label_smoothing", "augment", "touching", "teacher", "bits", "share")
 """Keys that say nothing about strings."""
 UNSET: tuple[Any, ...] = (None, "", [])
 """What a key says where nothing is asked of it."""
@@ -32,6 +36,9 @@ class Recipe(BaseModel):
         scale: ``"raw"``: the model is fed grey levels from 0 to 255; ``"unit"``: 0 to 1.
         optimizer: Keras's, by its name in lower case.
         learning_rate: of the optimizer, above 0; the highest one of a schedule.
+        beta_2: of ``adam`` and ``adamw``, 0 to below 1: how much of the mean of the squared
+            gradients a step keeps; None: Keras's 0.999, which a training of few steps is too short
+            for.
         schedule: ``"constant"``; or ``"one-cycle"``: from a 25th up in a straight line, then down
             to 0 along half a cosine.
         warmup: the share of the steps, 0 to below 1, that a one-cycle schedule goes up; 0: it
@@ -60,6 +67,7 @@ class Recipe(BaseModel):
             it, and ``"float32"`` elsewhere.
         batch_size: digits per step, at least 1.
         epochs: passes over the training part, at least 1.
+        share: of the training part, above 0 to 1, that a pass takes, drawn anew each time.
         distinct_epochs: after how many epochs the first one comes again, with the same order and
             the same changes of the digits, to which a teacher has answered; 0: never.
         start: the model whose weights the training begins with: a run folder, a model file or the
@@ -74,6 +82,7 @@ class Recipe(BaseModel):
     scale: Scale = "raw"
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
     learning_rate: float = Field(default=1e-4, gt=0)
+    beta_2: float | None = Field(default=None, ge=0, lt=1)
     schedule: Literal["constant", "one-cycle"] = "constant"
     warmup: float = Field(default=0.2, ge=0, lt=1)
     momentum: float = Field(default=0.0, ge=0, lt=1)
@@ -93,18 +102,20 @@ class Recipe(BaseModel):
     precision: Literal["float32", "bfloat16"] = "float32"
     batch_size: int = Field(default=128, ge=1)
     epochs: int = Field(default=20, ge=1)
+    share: float = Field(default=1.0, gt=0, le=1)
     distinct_epochs: int = Field(default=0, ge=0)
     start: str = ""
     seed: int = Field(default=9000, ge=0, lt=2**31)
 
     @model_validator(mode="after")
     def _refuse_what_the_optimizer_does_not_use(self) -> Self:
+        fields = type(self).model_fields
         for key, optimizers in USED_BY.items():
             value = getattr(self, key)
-            if value and self.optimizer not in optimizers:
+            if value != fields[key].default and self.optimizer not in optimizers:
                 raise ValueError(
                     f"{key} = {value!r}: {self.optimizer} does not use it; "
-                    f"set it to 0, or optimizer to {' or '.join(optimizers)}"
+                    f"leave it out, or set optimizer to {' or '.join(optimizers)}"
                 )
         return self
 

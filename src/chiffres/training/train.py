@@ -171,7 +171,8 @@ def _fit(
 ) -> None:
     keras.utils.set_random_seed(recipe.seed)
     digits = dataset.train if recipe.strings else with_additions(dataset.train, recipe)
-    steps = math.ceil(len(digits) / recipe.batch_size)
+    rows = max(1, round(recipe.share * len(digits)))
+    steps = math.ceil(rows / recipe.batch_size)
     model = _resumed(run) or _compiled(recipe, steps)
     team.agree(each.value for each in model.weights)
     loss, change = _lesson(recipe, team)
@@ -182,7 +183,7 @@ def _fit(
     if recipe.strings:
         batches, validation = strings_of(recipe, dataset)
     else:
-        batches = make_batches(digits, model, recipe.batch_size, change)
+        batches = make_batches(digits, model, recipe.batch_size, change, rows)
         validation = make_batches(dataset.validation, model, recipe.batch_size)
     done = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
     progress = ProgressBar(recipe.model, recipe.epochs, steps, done)
@@ -248,6 +249,8 @@ def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     config: dict[str, Any] = {"learning_rate": rate}
     if recipe.weight_decay or recipe.optimizer == "adamw":  # whose default in Keras is not 0
         config["weight_decay"] = recipe.weight_decay
+    if recipe.beta_2 is not None:
+        config["beta_2"] = recipe.beta_2
     if recipe.momentum:
         config["momentum"] = recipe.momentum
     return keras.optimizers.get({"class_name": recipe.optimizer, "config": config})

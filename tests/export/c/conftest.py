@@ -102,7 +102,14 @@ def stack_of(draw: Callable[[st.SearchStrategy[Any]], Any]) -> list[Any]:
             return layers.AveragePooling2D(size, strides=strides)
         return layers.MaxPooling2D(size, strides=strides, padding=draw(padding))
 
+    def cropped() -> Any:
+        """Return a cropping with the convolution that has to follow it."""
+        cuts = ((draw(st.integers(0, 4)), draw(whole)), (draw(whole), draw(st.integers(0, 4))))
+        convolution = layers.Conv2D(2 * draw(whole), draw(pair), strides=draw(pair))
+        return keras.Sequential([layers.Cropping2D(cuts), convolution])
+
     blocks: dict[str, Callable[[], Any]] = {
+        "cropped": cropped,
         "convolution": lambda: layers.Conv2D(
             2 * draw(whole),  # Torch 2.13 computes some strided convolutions of one filter wrongly
             draw(pair),

@@ -102,6 +102,19 @@ def test_a_layer_that_cannot_be_exported_is_named(layer: Any, problem: str) -> N
         as_chain(model)
 
 
+@pytest.mark.parametrize(
+    ("after", "problem"),
+    [
+        (layers.MaxPooling2D(), "is no Conv2D"),
+        (layers.Conv2D(2, 3, padding="same"), "has padding='same'"),
+    ],
+)
+def test_only_a_convolution_comes_after_a_cropping(after: Any, problem: str) -> None:
+    model = sequential(layers.Cropping2D(2), after, layers.Flatten(), layers.Dense(10))
+    with pytest.raises(UsageError, match=f"comes after a Cropping2D and {problem}"):
+        as_chain(model)
+
+
 def test_nothing_comes_after_a_softmax() -> None:
     model = sequential(
         layers.Flatten(), layers.Dense(10, activation="softmax"), layers.Dense(10, name="after")

@@ -73,9 +73,11 @@ def test_odd_filters_of_four_bits_beside_eight(compiler: str, sanitizers: Sequen
     assert_same(answers, reference.classify(network, NOISE))
 
 
-@pytest.mark.parametrize("name", ["dense", "conv-pool"])
+@pytest.mark.parametrize("name", ["dense", "conv-pool", "swift"])
 @pytest.mark.parametrize("scale", ["raw", "unit"])
-def test_the_labs_models(name: str, scale: str, compiler: str, mnist_5k: Dataset) -> None:
+def test_models_that_come_with_chiffres(
+    name: str, scale: str, compiler: str, mnist_5k: Dataset
+) -> None:
     keras.utils.set_random_seed(2)
     images = mnist_5k.test.images
     network = quantize(as_chain(build_model(name, scale)), images[:50])  # type: ignore[arg-type]

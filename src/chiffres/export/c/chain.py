@@ -2,7 +2,7 @@
 
 Rescaling of the pixels becomes the scale of the input, dropout goes, batch normalization becomes
 part of the layer before it where nothing lies between. A dense layer is a convolution whose window
-is all of its input.
+is all of its input; what is cropped is what the windows of the convolution after it leave out.
 """
 
 from __future__ import annotations
@@ -182,6 +182,7 @@ class _Builder:
         self.input_scale, self.input_offset = 1.0, 0.0
         self.layers: list[Product | Affine | Pool] = []
         self.softmax = ""
+        self.cropped = Pads()
 
     def append(self, layer: Any) -> None:
         """Append what a Keras layer does."""
@@ -189,6 +190,8 @@ class _Builder:
             _refuse(layer, why)
         if self.softmax and type(layer) not in (keras.layers.Dropout, keras.layers.Flatten):
             _refuse(layer, f"comes after a {self.softmax}")
+        if any(self.cropped) and type(layer) not in (keras.layers.Conv2D, keras.layers.Cropping2D):
+            _refuse(layer, "comes after a Cropping2D and is no Conv2D")
         _LAYERS[type(layer)](self, layer)
         if hasattr(layer, "activation"):
             self.activate(layer, inspect.unwrap(layer.activation))
@@ -264,7 +267,18 @@ def _convolution(builder: _Builder, layer: Any) -> None:
         _refuse(layer, f"has dilation_rate={tuple(layer.dilation_rate)}")
     kernel = array_of(layer.kernel).astype("f8")
     bias = bias_of(layer, layer.filters).astype("f8")
-    builder.add(Product(builder.shape, _window(builder, layer), kernel, bias))
+    window = _window(builder, layer)
+    if any(builder.cropped):
+        if layer.padding != "valid":
+            _refuse(layer, f"comes after a Cropping2D and has padding={layer.padding!r}")
+        window, builder.cropped = window._replace(pads=builder.cropped), Pads()
+    builder.add(Product(builder.shape, window, kernel, bias))
+
+
+def _cropping(builder: _Builder, layer: Any) -> None:
+    (top, bottom), (left, right) = layer.cropping
+    more = (top, left, bottom, right)
+    builder.cropped = Pads(*(pad - cut for pad, cut in zip(builder.cropped, more, strict=True)))
 
 
 def _dense(builder: _Builder, layer: Any) -> None:
@@ -344,6 +358,7 @@ _LAYERS: dict[type, Callable[[_Builder, Any], None]] = {
     keras.layers.AveragePooling2D: _pooling(average=True),
     keras.layers.BatchNormalization: _batch_normalization,
     keras.layers.Conv2D: _convolution,
+    keras.layers.Cropping2D: _cropping,
     keras.layers.Dense: _dense,
     keras.layers.Dropout: _nothing,
     keras.layers.Flatten: _reshape,

@@ -119,10 +119,18 @@ def _fields(layer: Convolution, needed: sizes.Features) -> dict[str, int]:
             fields["channels"] = shape.channels
             bytes_ |= {"height": shape.height, "width": shape.width}
             bytes_ |= {"step_down": down, "step_right": right}
-            bytes_ |= {"top": top, "left": left, "zero": layer.zero}
+            bytes_ |= {"top": max(top, 0), "left": max(left, 0), "zero": layer.zero}
     _check(fields, "uint16_t")
     _check(bytes_, "uint8_t")
     return fields | bytes_
+
+
+def _skipped(layer: Layer) -> int:
+    """Return how many bytes of its input come before what a layer does not leave out."""
+    if not isinstance(layer, Convolution) or min(layer.window.pads) >= 0:
+        return 0
+    top, left, _, _ = layer.window.pads
+    return -(top * layer.shape.width + left) * layer.shape.channels
 
 
 def _pool_fields(layer: Pooling) -> dict[str, int]:
@@ -167,8 +175,11 @@ def _comment(layer: Layer, number: int) -> str:
     kind = "dense" if layer.is_whole else f"convolution {_product(layer.window.size)}"
     if layer.window.strides != (1, 1):
         kind += f", steps of {_product(layer.window.strides)}"
-    if any(layer.window.pads):
+    if max(layer.window.pads) > 0:
         kind += f", with {layer.zero} around it"
+    if min(layer.window.pads) < 0:
+        top, left, bottom, right = (-pad for pad in layer.window.pads)
+        kind += f", without the first {top} rows and {left} columns, the last {bottom} and {right}"
     if layer.pool != (1, 1):
         kind += f", largest of {_product(layer.pool)}"
     return f"Layer {number}: {kind}, {ends}; weights of {layer.bits} bits."
@@ -183,6 +194,8 @@ def _steps(network: Network, places: memory.Plan) -> Iterator[str]:
     targets = [f"memory + {start}" if start else "memory" for start in places.starts]
     ends = zip(["image", *targets], [*targets, "0"], strict=True)
     for number, (layer, (source, target)) in enumerate(zip(network.layers, ends, strict=True), 1):
+        if skipped := _skipped(layer):
+            source += f" + {skipped}"
         if isinstance(layer, Pooling):
             yield f"pool(&pool_{number}, {source}, {target});"
         elif isinstance(layer, Scaling):

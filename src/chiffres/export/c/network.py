@@ -39,7 +39,7 @@ class Shape(NamedTuple):
 
 
 class Pads(NamedTuple):
-    """How many rows and columns are put around a layer's input."""
+    """How many rows and columns are put around a layer's input; below 0: how many are cut off."""
 
     top: int = 0
     left: int = 0

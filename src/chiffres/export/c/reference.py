@@ -149,9 +149,11 @@ def windows_of(values: Array, window: Window, around: float = 0) -> Array:
     Returns:
         ``(n, down, right, rows, columns, channels)``, of the same dtype, perhaps a view.
     """
-    top, left, bottom, right = window.pads
-    if any(window.pads):
-        border = ((0, 0), (top, bottom), (left, right), (0, 0))
+    cut, pads = ([max(sign * pad, 0) for pad in window.pads] for sign in (-1, 1))
+    height, width = values.shape[1:3]
+    values = values[:, cut[0] : height - cut[2], cut[1] : width - cut[3]]
+    if any(pads):
+        border = ((0, 0), (pads[0], pads[2]), (pads[1], pads[3]), (0, 0))
         values = np.pad(values, border, constant_values=around)
     views = np.lib.stride_tricks.sliding_window_view(values, window.size, axis=(1, 2))
     chosen = views[:, :: window.strides[0], :: window.strides[1]]

@@ -86,7 +86,7 @@ def features(network: Network) -> Features:
     bits = {layer.bits for layer in convolutions}
     return Features(
         gathers=bool(gathered),
-        padded=any(any(layer.window.pads) for layer in gathered),
+        padded=any(max(layer.window.pads) > 0 for layer in gathered),
         pools=any(layer.pool != (1, 1) for layer in gathered),
         mixed=len(bits) > 1,
         bits=max(bits),
