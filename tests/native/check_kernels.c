@@ -163,7 +163,7 @@ static void check_normalized(int64_t n, int64_t height, int64_t width, int64_t f
     const int64_t left = n * (height >> pool) * (width >> pool) * filters;
     float *maps = floats(area), *of_maps = floats(area), *outputs = floats(left);
     float *gradients = floats(left), *scale = floats(filters), *offset = floats(filters);
-    float *measured = floats(7 * filters), *sums = floats(2 * PARTS * filters);
+    float *measured = floats(9 * filters), *sums = floats(2 * PARTS * filters);
     uint8_t *winners = malloc(pool ? (size_t)left : 0);
     normalize(maps, scale, offset, outputs, winners, measured, sums, n, height, width, filters,
               pool, 1e-3f, threads);

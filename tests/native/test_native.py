@@ -29,6 +29,7 @@ import torch
 from chiffres.native import kernels
 from chiffres.native.arrays import TensorBatches
 from chiffres.native.lowering import lower
+from chiffres.native.processor import multiplies_bfloat16
 from chiffres.native.step import Step
 
 layers = keras.layers
@@ -479,13 +480,34 @@ def test_products_in_bfloat16_learn_the_same_but_for_their_rounding(
     for model in (rounded, without):
         model.set_weights(exact.get_weights())
     wanted, loss = trained(exact, bfloat16=False)
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    monkeypatch.setattr("chiffres.native.step.multiplies_bfloat16", lambda: False)
     np.testing.assert_array_equal(trained(without, bfloat16=True)[0], wanted)
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+    monkeypatch.setattr("chiffres.native.step.multiplies_bfloat16", lambda: True)
     found, found_loss = trained(rounded, bfloat16=True)
     assert found_loss == pytest.approx(loss, rel=0.02)
     assert not np.array_equal(found, wanted)
     assert np.corrcoef(found, wanted)[0, 1] > 0.98
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ({"architecture": "x86_64", "avx512_f": True, "avx512_bf16": False}, False),
+        ({"architecture": "x86_64", "avx512_f": True, "avx512_bf16": True}, True),
+        ({"architecture": "x86_64", "amx_bf16": True}, True),
+        ({"architecture": "aarch64", "bf16": True}, True),
+        ({}, False),
+    ],
+)
+def test_bfloat16_is_for_processors_that_have_it(
+    capabilities: dict[str, Any], expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    for torchs_own in (False, True):
+        monkeypatch.setattr(
+            torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda found=torchs_own: found
+        )
+        assert multiplies_bfloat16() == (expected and torchs_own)
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_a_recipe_that_says_nothing_else_is_the_lab_s() -> None:
     assert make_recipe({"model": "dense"}, "own") == load_recipe("dense")
 
 
-@pytest.mark.parametrize("name", ["swift", "reader", "strings"])
+@pytest.mark.parametrize("name", ["swift", "swift-minute", "reader", "strings"])
 def test_the_recipes_that_are_no_lab_s(name: str) -> None:
     recipe = load_recipe(name)
     assert (recipe.model, recipe.scale, recipe.schedule) == (name, "unit", "one-cycle")
@@ -106,7 +106,7 @@ def test_the_recipes_for_microcontrollers(name: str) -> None:
 
 def test_every_shipped_recipe_has_a_model() -> None:
     labs, chips = {"conv", "conv-dropout", "conv-pool", "dense"}, {"micro", "nano"}
-    assert labs | chips | {"reader", "strings", "swift"} <= set(recipe_names())
+    assert labs | chips | {"reader", "strings", "swift", "swift-minute"} <= set(recipe_names())
     assert recipe_names() == sorted(recipe_names())
     assert {load_recipe(name).model for name in recipe_names()} <= models().keys()
 

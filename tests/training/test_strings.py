@@ -98,13 +98,13 @@ def test_its_export_answers_as_it_does(run: Run, tmp_path: Path) -> None:
     ("name", "setting", "message"),
     [
         ("strings", "strings=false", "the model 'strings' reads strings of digits"),
-        ("swift", "strings=true", "the model 'swift' reads one digit in an image"),
+        ("conv", "strings=true", "the model 'conv' reads one digit in an image"),
     ],
 )
 def test_a_model_for_something_else_is_refused(
     small: Dataset, tmp_path: Path, name: str, setting: str, message: str
 ) -> None:
-    recipe = load_recipe(name, [setting, *(["label_smoothing=0"] if name == "swift" else [])])
+    recipe = load_recipe(name, [setting])
     with pytest.raises(UsageError, match=message):
         train(recipe, tmp_path / "run", dataset=small)
     assert not (tmp_path / "run").exists()

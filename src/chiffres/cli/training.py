@@ -87,8 +87,8 @@ def train(
         str,
         typer.Argument(
             metavar="RECIPE",
-            help="dense, conv, conv-pool, conv-dropout, swift, reader, micro, nano, strings, or "
-            "FILE.toml.",
+            help="dense, conv, conv-pool, conv-dropout, swift, swift-minute, reader, micro, nano, "
+            "strings, or FILE.toml.",
         ),
     ],
     data: RecipeData = None,

@@ -59,7 +59,8 @@ def build_model(name: str, scale: Scale = "raw", **options: Any) -> keras.Sequen
     """Build the model called ``name``, its weights drawn from Keras's global seed.
 
     Args:
-        name: ``dense``, ``conv``, ``conv-pool``, ``conv-dropout``, ``swift`` or ``reader``.
+        name: ``dense``, ``conv``, ``conv-pool``, ``conv-dropout``, ``swift``, ``reader``
+            or another name of ``models()``.
         scale: ``"raw"`` feeds the layers with grey levels from 0 to 255, as the lab does;
             ``"unit"`` puts a layer first that brings them to 0 to 1.
         options: of the models that have them: ``dropout`` and ``pooling`` of ``conv-dropout``.

@@ -1097,10 +1097,11 @@ EXPORT void convolve_of_kernel(const float *maps, const float *gradients, float 
  *   outputs   as maps or, pooled, (n, height / 2, width / 2, filters) rounded down
  *   winners   as pooled outputs
  *   scale     (filters), and offset: what the normalized maps are multiplied by, and added to
- *   measured  (MEASURES, filters): the first five are found on the way forward
+ *   measured  (MEASURES, filters): all but the last two are found on the way forward. Everything
+ *             is reckoned from the first pixel, PIVOT, so that maps far from 0 lose nothing
  *   sums      (PARTS, 2, filters): scratch */
 
-enum measure { MEAN, VARIANCE, INVERSE, FACTOR, SHIFT, SLOPE, LEVEL, MEASURES };
+enum measure { MEAN, VARIANCE, PIVOT, ABOVE, INVERSE, FACTOR, SHIFT, SLOPE, LEVEL, MEASURES };
 
 /* Run `block(s, lanes, first)` for each LANES filters from `first` on, full ones for themselves. */
 #define EACH_VECTOR(block)                                           \
@@ -1127,6 +1128,7 @@ INLINE void sum_pixels(shape s, int64_t lanes, const float *maps, int64_t count,
 
 INLINE void normalize_image(shape s, int64_t lanes, const float *maps, const float *measured,
                             float *outputs, uint8_t *winners) {
+    const vector pivot = load(measured + PIVOT * s.filters, lanes);
     const vector factor = load(measured + FACTOR * s.filters, lanes);
     const vector shift = load(measured + SHIFT * s.filters, lanes);
     const int32_t pixels = s.pool ? 4 : 1;
@@ -1138,7 +1140,7 @@ INLINE void normalize_image(shape s, int64_t lanes, const float *maps, const flo
             mask winner;
             for (int32_t k = 0; k < pixels; k++) {
                 const float *pixel = corner + (k / 2 * s.width + k % 2) * s.filters;
-                values[k] = load(pixel, lanes) * factor + shift;
+                values[k] = (load(pixel, lanes) - pivot) * factor + shift;
             }
             store(outputs + at, highest(values, pixels, &winner), lanes);
             if (!s.pool) continue;
@@ -1162,17 +1164,17 @@ INLINE vector gradient_of(shape s, int64_t lanes, int64_t i, int64_t j, const fl
     return where(winner == (int32_t)(2 * (i % 2) + j % 2), gradient, zero);
 }
 
-/* The sums of an image's gradients, and of those times what the pixel is above the mean. */
+/* The sums of an image's gradients, and of those times what the pixel is above the pivot. */
 INLINE void sum_gradients(shape s, int64_t lanes, const float *maps, const float *measured,
                           const float *outputs, const uint8_t *winners, const float *gradients,
                           float *sums) {
-    const vector mean = load(measured + MEAN * s.filters, lanes);
+    const vector pivot = load(measured + PIVOT * s.filters, lanes);
     vector sum = load(sums, lanes), products = load(sums + s.filters, lanes);
     for (int64_t i = 0; i < rows_of(s) << s.pool; i++)
         for (int64_t j = 0; j < columns_of(s) << s.pool; j++) {
             const vector g = gradient_of(s, lanes, i, j, outputs, winners, gradients);
             sum += g;
-            products += g * (load(maps + (i * s.width + j) * s.filters, lanes) - mean);
+            products += g * (load(maps + (i * s.width + j) * s.filters, lanes) - pivot);
         }
     store(sums, sum, lanes);
     store(sums + s.filters, products, lanes);
@@ -1182,6 +1184,7 @@ INLINE void sum_gradients(shape s, int64_t lanes, const float *maps, const float
 INLINE void gradients_of_image(shape s, int64_t lanes, const float *maps, const float *measured,
                                const float *outputs, const uint8_t *winners,
                                const float *gradients, float *of_maps) {
+    const vector pivot = load(measured + PIVOT * s.filters, lanes);
     const vector factor = load(measured + FACTOR * s.filters, lanes);
     const vector slope = load(measured + SLOPE * s.filters, lanes);
     const vector level = load(measured + LEVEL * s.filters, lanes);
@@ -1189,7 +1192,7 @@ INLINE void gradients_of_image(shape s, int64_t lanes, const float *maps, const 
         for (int64_t j = 0; j < s.width; j++) {
             const int64_t at = (i * s.width + j) * s.filters;
             const vector g = gradient_of(s, lanes, i, j, outputs, winners, gradients);
-            store(of_maps + at, load(maps + at, lanes) * slope + level + g * factor, lanes);
+            store(of_maps + at, (load(maps + at, lanes) - pivot) * slope + level + g * factor, lanes);
         }
 }
 
@@ -1214,13 +1217,15 @@ EXPORT void normalize(const float *maps, const float *scale, const float *offset
             squares += sums[(2 * part + 1) * filters + f];
         }
         sum /= (double)pixels;
-        const double mean = maps[f] + sum, variance = squares / (double)pixels - sum * sum;
+        const double variance = squares / (double)pixels - sum * sum;
         const double positive = variance < 0 ? 0 : variance, inverse = 1 / sqrt(positive + epsilon);
-        measured[MEAN * filters + f] = (float)mean;
+        measured[MEAN * filters + f] = (float)(maps[f] + sum);
         measured[VARIANCE * filters + f] = (float)positive;
+        measured[PIVOT * filters + f] = maps[f];
+        measured[ABOVE * filters + f] = (float)sum;
         measured[INVERSE * filters + f] = (float)inverse;
         measured[FACTOR * filters + f] = (float)(scale[f] * inverse);
-        measured[SHIFT * filters + f] = (float)(offset[f] - mean * scale[f] * inverse);
+        measured[SHIFT * filters + f] = (float)(offset[f] - sum * scale[f] * inverse);
     }
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t k = 0; k < n; k++) {
@@ -1258,13 +1263,14 @@ EXPORT void normalize_gradients(const float *maps, const float *outputs, const u
             products += sums[(2 * part + 1) * filters + f];
         }
         const double inverse = measured[INVERSE * filters + f];
+        const double above = measured[ABOVE * filters + f];
+        products -= above * sum;
         const double factor = measured[FACTOR * filters + f] / (double)pixels;
         const double slope = -factor * inverse * inverse * products;
         of_offset[f] = (float)sum;
         of_scale[f] = (float)(products * inverse);
         measured[SLOPE * filters + f] = (float)slope;
-        measured[LEVEL * filters + f] =
-            (float)(-factor * sum - slope * measured[MEAN * filters + f]);
+        measured[LEVEL * filters + f] = (float)(-factor * sum - slope * above);
     }
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t k = 0; k < n; k++) {

@@ -24,7 +24,7 @@ CHUNK = 8
 """Images whose gradients one thread sums up, as in ``kernels.c``."""
 PARTS = 16
 """Parts of the positions of flattened maps, whose sums are kept apart, as in ``kernels.c``."""
-MEASURES = 7
+MEASURES = 9
 """What is measured of each channel that is normalized, as in ``kernels.c``."""
 DROPOUT_STEPS = 2**16
 """A rate of dropout is rounded to a multiple of one over this."""

@@ -70,7 +70,7 @@ def spread(winners: Array, gradients: Array, height: int, width: int) -> Array:
 
 def convolve(maps: Array, kernel: Array, padding: int) -> Array:
     """Return the convolution of maps ``(n, height, width, channels)`` with zeros around them."""
-    return np.einsum("nijcuv,uvcf->nijf", _windows(maps, len(kernel), padding), kernel)
+    return np.asarray(np.einsum("nijcuv,uvcf->nijf", _windows(maps, len(kernel), padding), kernel))
 
 
 def convolve_gradients(

@@ -15,6 +15,7 @@ from chiffres.native.head import Head, with_head
 from chiffres.native.layers import NotLowered, Operation, softmax
 from chiffres.native.lowering import lower
 from chiffres.native.optimizers import updater
+from chiffres.native.processor import multiplies_bfloat16
 from chiffres.native.team import Team
 
 Logs = dict[str, Any]
@@ -49,7 +50,7 @@ class Step:
         self.output_ndim = len(model.output_shape)
         self.team = team or Team()
         self.operations = lower(model, training, self.team)
-        self.bfloat16 = bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        self.bfloat16 = bfloat16 and multiplies_bfloat16()
         self.head: Head | None = None
         self.variables = model.trainable_variables
         self.values = [variable.value for variable in self.variables]

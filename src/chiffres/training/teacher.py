@@ -18,6 +18,7 @@ from chiffres.models.backend import BACKEND, keras
 from chiffres.models.files import load_model
 from chiffres.native.frozen import freeze
 from chiffres.native.layers import NotLowered, softmax
+from chiffres.native.processor import multiplies_bfloat16
 from chiffres.native.team import Team
 from chiffres.training.augment import Augmentation
 from chiffres.training.loss import Loss
@@ -45,8 +46,7 @@ class Teacher:
         if BACKEND != "torch":
             raise UsageError(f"teacher: a network is taught on torch alone, not on {BACKEND}")
         loaded = load_model(model)
-        bfloat16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
-        self.numbers = torch.bfloat16 if bfloat16 else torch.float32
+        self.numbers = torch.bfloat16 if multiplies_bfloat16() else torch.float32
         try:
             self.operations = freeze(loaded, self.numbers)
         except NotLowered as reason:

@@ -27,7 +27,9 @@ def assert_same_answers(model: keras.Sequential) -> None:
     np.testing.assert_allclose(probabilities, predict(model, NOISE), rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["dense", "conv-pool", "conv-dropout", "swift", "reader"])
+@pytest.mark.parametrize(
+    "name", ["dense", "conv-pool", "conv-dropout", "swift", "swift-minute", "reader"]
+)
 def test_the_models_that_come_with_chiffres(name: str) -> None:
     keras.utils.set_random_seed(1)
     assert_same_answers(build_model(name, "unit"))
