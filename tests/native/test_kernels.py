@@ -160,15 +160,11 @@ def test_small_convolutions_are_the_references(
 
 def is_plain(maps: Array, scale: Array, offset: Array, pool: bool) -> Array:
     """Return where it is plain, in float32 too, what is above 0 and which pixel is the largest."""
-    normal = (maps - maps.mean((0, 1, 2))) / np.sqrt(maps.var((0, 1, 2)) + 1e-3)
-    values = normal * scale + offset
+    values = reference.normal_of(maps, 1e-3) * scale + offset
     if not pool:
         return np.asarray(abs(values) > 1e-3)
-    n, rows, columns, filters = values.shape
-    rows, columns = rows // 2, columns // 2
-    squares = values[:, : 2 * rows, : 2 * columns].reshape(n, rows, 2, columns, 2, filters)
-    four = np.sort(squares.transpose(0, 1, 3, 5, 2, 4).reshape(n, rows, columns, filters, 4))
-    return np.asarray((abs(four[..., 3]) > 1e-3) & (four[..., 3] - four[..., 2] > 1e-3))
+    *_, second, first = np.moveaxis(np.sort(reference.fours_of(values), axis=3), 3, 0)
+    return np.asarray((abs(first) > 1e-3) & (first - second > 1e-3))
 
 
 @given(

@@ -233,6 +233,8 @@ def test_a_key_that_the_optimizer_does_not_use_is_refused(optimizer: str) -> Non
             f"leave it out, or set optimizer to {' or '.join(optimizers)}"
         )
         assert not getattr(load_recipe("dense", [settings[0]]), key)
+        if key != "beta_2":  # 0 is what the others are where nothing is asked of them
+            assert getattr(load_recipe("dense", [settings[0], f"{key}=0"]), key) == 0
 
 
 @pytest.mark.parametrize(

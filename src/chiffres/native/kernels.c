@@ -1196,6 +1196,13 @@ INLINE void gradients_of_image(shape s, int64_t lanes, const float *maps, const 
         }
 }
 
+/* Add up the first sums of all parts, of one filter. */
+INLINE double total(const float *sums, int64_t filters, int64_t f) {
+    double sum = 0;
+    for (int64_t part = 0; part < PARTS; part++) sum += sums[2 * part * filters + f];
+    return sum;
+}
+
 EXPORT void normalize(const float *maps, const float *scale, const float *offset, float *outputs,
                       uint8_t *winners, float *measured, float *sums, int64_t n, int64_t height,
                       int64_t width, int64_t filters, int64_t pool, float epsilon, int threads) {
@@ -1211,11 +1218,7 @@ EXPORT void normalize(const float *maps, const float *scale, const float *offset
 #undef BLOCK
     }
     for (int64_t f = 0; f < filters; f++) {
-        double sum = 0, squares = 0;
-        for (int64_t part = 0; part < PARTS; part++) {
-            sum += sums[2 * part * filters + f];
-            squares += sums[(2 * part + 1) * filters + f];
-        }
+        double sum = total(sums, filters, f), squares = total(sums + filters, filters, f);
         sum /= (double)pixels;
         const double variance = squares / (double)pixels - sum * sum;
         const double positive = variance < 0 ? 0 : variance, inverse = 1 / sqrt(positive + epsilon);
@@ -1257,11 +1260,7 @@ EXPORT void normalize_gradients(const float *maps, const float *outputs, const u
 #undef BLOCK
         }
     for (int64_t f = 0; f < filters; f++) {
-        double sum = 0, products = 0;
-        for (int64_t part = 0; part < PARTS; part++) {
-            sum += sums[2 * part * filters + f];
-            products += sums[(2 * part + 1) * filters + f];
-        }
+        double sum = total(sums, filters, f), products = total(sums + filters, filters, f);
         const double inverse = measured[INVERSE * filters + f];
         const double above = measured[ABOVE * filters + f];
         products -= above * sum;

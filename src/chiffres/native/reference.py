@@ -32,12 +32,17 @@ def conv_relu_pool(images: Array, weights: Array, bias: Array) -> tuple[Array, A
 
 def pooled_of(maps: Array) -> tuple[Array, Array]:
     """Return the maxima of 2×2 pixels, and which of the four each was: the first, row by row."""
+    four = fours_of(maps)
+    pooled = four.max(axis=3)
+    return pooled, np.where(pooled > 0, four.argmax(axis=3), NONE).astype(np.uint8)
+
+
+def fours_of(maps: Array) -> Array:
+    """Return the 2×2 pixels of each maximum, row by row: ``(n, rows, columns, 4, filters)``."""
     n, rows, columns, filters = maps.shape
     rows, columns = rows // 2, columns // 2
     squares = maps[:, : 2 * rows, : 2 * columns].reshape(n, rows, 2, columns, 2, filters)
-    four = squares.transpose(0, 1, 3, 2, 4, 5).reshape(n, rows, columns, 4, filters)
-    pooled = four.max(axis=3)
-    return pooled, np.where(pooled > 0, four.argmax(axis=3), NONE).astype(np.uint8)
+    return squares.transpose(0, 1, 3, 2, 4, 5).reshape(n, rows, columns, 4, filters)
 
 
 def conv_relu_gradients(
@@ -90,7 +95,7 @@ def _windows(maps: Array, size: int, padding: int) -> Array:
 
 def normalize(maps: Array, scale: Array, offset: Array, epsilon: float, pool: bool) -> Array:
     """Return maps after batch normalization, ReLU and, where asked for, 2×2 max pooling."""
-    rectified = np.maximum(_normal(maps, epsilon) * scale + offset, 0)
+    rectified = np.maximum(normal_of(maps, epsilon) * scale + offset, 0)
     return pooled_of(rectified)[0] if pool else rectified
 
 
@@ -98,7 +103,7 @@ def normalize_gradients(
     maps: Array, scale: Array, offset: Array, epsilon: float, pool: bool, gradients: Array
 ) -> tuple[Array, Array, Array]:
     """Return the gradients of maps, scale and offset."""
-    normal = _normal(maps, epsilon)
+    normal = normal_of(maps, epsilon)
     rectified = np.maximum(normal * scale + offset, 0)
     if pool:
         gradients = spread(pooled_of(rectified)[1], gradients, *maps.shape[1:3])
@@ -109,7 +114,8 @@ def normalize_gradients(
     return factor * (gradients - means), of_scale, of_offset
 
 
-def _normal(maps: Array, epsilon: float) -> Array:
+def normal_of(maps: Array, epsilon: float) -> Array:
+    """Return maps whose channels have a mean of 0 and a variance of 1, but for ``epsilon``."""
     mean, variance = maps.mean((0, 1, 2)), maps.var((0, 1, 2))
     return np.asarray((maps - mean) / np.sqrt(variance + epsilon))
 
