@@ -94,6 +94,19 @@ def test_an_upstroke_widens_a_one(mnist_5k: Dataset) -> None:
     assert np.median(after) >= 10
 
 
+def test_a_hook_reaches_left_of_the_stem_of_a_nine(mnist_5k: Dataset) -> None:
+    """In the lowest rows, of the width of the digit; without it a stem ends there."""
+    nines = only(mnist_5k.train, 9)
+
+    def lowest(image: Images) -> float:
+        rows = image[np.flatnonzero(image.max(axis=1) > 100)][-3:]
+        return float(np.ptp(np.flatnonzero(rows.max(axis=0) > 100)) + 1) / box(image)[1]
+
+    before = np.median([lowest(image) for image in nines.images[:200]])
+    after = np.median([lowest(image) for image in unusual_forms(nines, 200, 0)[0]])
+    assert after > 1.4 * before
+
+
 def test_touching_digits_are_wide_and_of_several_strokes(mnist_5k: Dataset) -> None:
     images = touching_digits(mnist_5k.train, 200, 0)
     heights, widths = np.array([box(image) for image in images]).T

@@ -12,6 +12,7 @@ from chiffres.data import Dataset
 from chiffres.errors import ModelFileError, UsageError
 from chiffres.evaluation.predict import predict
 from chiffres.models.backend import BACKEND, keras
+from chiffres.models.named import find_model
 from chiffres.training.callbacks import Randomness
 from chiffres.training.recipe import Recipe, load_recipe
 from chiffres.training.run import Run
@@ -36,7 +37,7 @@ def right(labels: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
 
 
 def test_it_sees_the_batch_that_is_trained_on(dense_run: Run, small: Dataset) -> None:
-    teacher = Teacher(str(dense_run.folder), 1.0)
+    teacher = Teacher([str(dense_run.folder)], 1.0)
     images = torch.from_numpy(small.test.images[:7])[..., None]
     generator = torch.Generator().manual_seed(0)
     lesson = teacher.beside(lambda x, _: x.flip(1), Team())  # type: ignore[arg-type]
@@ -52,7 +53,7 @@ def test_it_sees_the_batch_that_is_trained_on(dense_run: Run, small: Dataset) ->
 
 
 def test_it_answers_once_to_a_batch_that_comes_again(dense_run: Run, small: Dataset) -> None:
-    teacher = Teacher(str(dense_run.folder), 1.0, remembers=True)
+    teacher = Teacher([str(dense_run.folder)], 1.0, remembers=True)
     first, second = (torch.from_numpy(small.test.images[part]) for part in (slice(7), slice(7, 9)))
     found = []
     for batch in (first, second, first.clone(), first.flip(1)):
@@ -60,10 +61,27 @@ def test_it_answers_once_to_a_batch_that_comes_again(dense_run: Run, small: Data
         found.append(teacher.answers)
     assert found[2].data_ptr() == found[0].data_ptr()
     assert not torch.equal(found[3], found[0])
-    forgetful = Teacher(str(dense_run.folder), 1.0)
+    forgetful = Teacher([str(dense_run.folder)], 1.0)
     for batch, answers in zip((first, second), found, strict=False):
         forgetful.see(batch)
         assert torch.equal(forgetful.answers, answers)
+
+
+def test_several_answer_with_their_mean(dense_run: Run, small: Dataset, tmp_path: Path) -> None:
+    images = torch.from_numpy(small.test.images[:9])
+    found, mine = [], str(dense_run.folder)
+    for models in ([mine], ["reader"], [mine, "reader"]):
+        teacher = Teacher(models, 1.0)
+        teacher.see(images)
+        found.append(teacher.answers.exp())
+    assert not torch.allclose(found[0], found[1], atol=0.01)
+    torch.testing.assert_close(found[2], (found[0] + found[1]) / 2)
+    both = recipe(f'teacher=["{mine}", "reader"]', "epochs=1")
+    run = train(both, tmp_path / "run", dataset=small)
+    assert run.recipe() == both.model_copy(update={"data": small.name})
+    checksums = run.environment()["teacher_sha256"].split(", ")
+    contents = [dense_run.model_path.read_bytes(), find_model("reader").read_bytes()]
+    assert checksums == [hashlib.sha256(content).hexdigest() for content in contents]
 
 
 def test_epochs_that_come_again_ask_the_teacher_nothing(
@@ -97,7 +115,7 @@ def test_epochs_that_come_again_ask_the_teacher_nothing(
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 def test_the_loss_is_least_where_both_agree(share: float, dense_run: Run, small: Dataset) -> None:
-    teacher = Teacher(str(dense_run.folder), share)
+    teacher = Teacher([str(dense_run.folder)], share)
     teacher.see(torch.from_numpy(small.test.images[:9]))
     labels = torch.from_numpy(small.test.labels[:9].astype(np.int64))
     loss = teacher.loss(right)

@@ -1,11 +1,12 @@
 """Forms of digits that MNIST lacks, drawn into digits that it has.
 
-MNIST's writers are American. Elsewhere a 1 has a long upstroke or a base, a 7 a bar through its
-stem, and some writers put a slash through a 0.
+MNIST's writers are American. Elsewhere a 1 has an upstroke, long or short, or a base, a 7 a bar
+through its stem and a 9 a hook below, and some writers put a slash through a 0.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -18,10 +19,12 @@ STREAM = 3
 """Of chance, as in ``pen.gallery``."""
 INK = 0.5
 """The share of full ink from which a pixel belongs to a stroke."""
+HOOK = 5
+"""Straight strokes that make a hook."""
 
 
 def unusual_forms(digits: Digits, n: int, seed: int) -> tuple[Grey, Labels]:
-    """Return ``n`` digits, each a 0, a 1 or a 7 of ``digits`` brought to another form.
+    """Return ``n`` digits, each a 0, a 1, a 7 or a 9 of ``digits`` brought to another form.
 
     Args:
         digits: whose handwriting it is; where none of them is such a digit, none is returned.
@@ -69,7 +72,7 @@ def with_upstroke(rng: np.random.Generator, one: Grey) -> Grey:
     ink, top, bottom, _, _ = _looked_at(one)
     height = bottom - top
     tip = np.array([_middle_of_row(ink, top + 1), top + 1.0])
-    end = tip - height * rng.uniform(0.25, 0.85) * _turned(rng, -52, 14)
+    end = tip - height * rng.uniform(0.2, 0.85) * _turned(rng, -50, 16)
     strokes = [(end, tip)]
     if rng.random() < 1 / 3:
         foot = np.array([_middle_of_row(ink, bottom - 1), bottom - 0.5])
@@ -78,10 +81,22 @@ def with_upstroke(rng: np.random.Generator, one: Grey) -> Grey:
     return _with(rng, ink, strokes)
 
 
+def hooked(rng: np.random.Generator, nine: Grey) -> Grey:
+    """Let the stem of a 9 end in a hook to the left, as a g does."""
+    ink, _, bottom, left, right = _looked_at(nine)
+    foot = np.array([_middle_of_row(ink, bottom - 1), bottom - 1.0])
+    wide = max(right - left, 6) * rng.uniform(0.35, 0.8)
+    deep = wide * rng.uniform(0.3, 0.7)
+    turns = np.linspace(0, np.deg2rad(rng.uniform(90, 200)), HOOK + 1)
+    bow = foot + np.stack([wide / 2 * (np.cos(turns) - 1), deep * np.sin(turns)], axis=1)
+    return _with(rng, ink, [*itertools.pairwise(bow)])
+
+
 FORMS: dict[int, Callable[[np.random.Generator, Grey], Grey]] = {
     0: slashed,
     1: with_upstroke,
     7: barred,
+    9: hooked,
 }
 """What is drawn into each digit."""
 
@@ -108,7 +123,7 @@ def _with(rng: np.random.Generator, ink: Floats, strokes: list[tuple[Floats, Flo
     """Return the digit with straight strokes of about its own pen, in MNIST's format again."""
     margin = SIDE // 2  # a stroke may leave the image
     drawn = np.pad(ink, margin)
-    width = _pen(ink) * rng.uniform(0.8, 1.15)
+    width = _pen(ink) * rng.uniform(0.8, 1.3)
     y, x = np.indices(drawn.shape) - margin
     for start, end in strokes:
         line = end - start

@@ -53,13 +53,14 @@ class Recipe(BaseModel):
         label_smoothing: the share of each target, 0 to below 1, that is spread over all digits.
         augment: the name of what is done to the digits in training.
         forms: how many digits in forms that MNIST lacks are trained on besides, as a share of the
-            digits, 0 to 1: a 1 with an upstroke, a barred 7, a slashed 0.
+            digits, 0 to 1: a 1 with an upstroke, a barred 7, a 9 with a hook, a
+            slashed 0.
         negatives: likewise, how many images of no digit.
         touching: likewise, how many images of digits that touch, which are no digit either.
         strings: whether the model reads strings of digits, written anew for each epoch, along
             strips. ``forms`` and ``negatives`` are among what they are written with.
-        teacher: a run folder or model file, whose answers are learnt besides what is right; or
-            nothing.
+        teacher: a run folder, a model file or the name of a shipped model, whose answers are learnt
+            besides what is right; or several, the mean of whose answers is; or nothing.
         teaching: the share of the loss, 0 to 1, that is to answer as the teacher does.
         bits: of the weights, 2 to 8 for each layer that has any, which are trained with their
             rounding in the loop; empty: 32.
@@ -96,7 +97,7 @@ class Recipe(BaseModel):
     negatives: float = Field(default=0.0, ge=0, le=1)
     touching: float = Field(default=0.0, ge=0, le=1)
     strings: bool = False
-    teacher: str = ""
+    teacher: str | list[str] = ""
     teaching: float = Field(default=0.7, ge=0, le=1)
     bits: list[Annotated[int, Field(ge=2, le=8)]] = Field(default=[])
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -131,6 +132,13 @@ class Recipe(BaseModel):
     def has_negatives(self) -> bool:
         """Whether images of no digit are among the digits, of either kind."""
         return bool(self.negatives or self.touching) and not self.strings
+
+    @property
+    def teachers(self) -> list[str]:
+        """The models that teach, none or more."""
+        if isinstance(self.teacher, str):
+            return [self.teacher] if self.teacher else []
+        return self.teacher
 
     @property
     def options(self) -> dict[str, Any]:

@@ -91,10 +91,12 @@ class Run:
         made_with = environment(dataset, backend)
         if workers > 1:
             made_with["workers"] = workers
-        for what, model in (("start", recipe.start), ("teacher", recipe.teacher)):
-            if model:
-                content = find_model(model).read_bytes()
-                made_with[f"{what}_sha256"] = hashlib.sha256(content).hexdigest()
+        start = [recipe.start] if recipe.start else []
+        for what, models in (("start", start), ("teacher", recipe.teachers)):
+            if models:
+                contents = [find_model(model).read_bytes() for model in models]
+                checksums = [hashlib.sha256(content).hexdigest() for content in contents]
+                made_with[f"{what}_sha256"] = ", ".join(checksums)
         self._write_json("environment.json", made_with)
         self._write("recipe.toml", recipe.toml())
 

@@ -1,4 +1,4 @@
-"""A network taught by a larger one: it learns what that one answers, besides what is right.
+"""A network taught by larger ones: it learns what those answer, besides what is right.
 
 Source: G. Hinton, O. Vinyals and J. Dean, Distilling the Knowledge in a Neural Network, 2015,
 arXiv:1503.02531.
@@ -7,7 +7,8 @@ arXiv:1503.02531.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - as in Torch's own documentation
@@ -30,30 +31,25 @@ BLOCK = 2**16
 
 
 class Teacher:
-    """A trained model that sees each batch before the one that is trained does.
+    """Trained models that see each batch before the one that is trained does.
+
+    What they hold for likely is the mean of what each does.
 
     Args:
-        model: a run folder, a ``.keras`` or an ``.h5`` file.
-        share: of the loss, that is to answer as it does; the rest is to answer what is right.
-        remembers: whether it keeps its answers, 40 bytes each, for when a batch comes again.
+        models: run folders, ``.keras`` or ``.h5`` files, or names of shipped models.
+        share: of the loss, that is to answer as they do; the rest is to answer what is right.
+        remembers: whether their answers are kept, 40 bytes each, for when a batch comes again.
 
     Raises:
-        UsageError: it is no model that Torch runs from images to a softmax.
-        ModelFileError: it cannot be loaded.
+        UsageError: one is no model that Torch runs from images to a softmax.
+        ModelFileError: one cannot be loaded.
     """
 
-    def __init__(self, model: str, share: float, remembers: bool = False) -> None:
+    def __init__(self, models: Sequence[str], share: float, remembers: bool = False) -> None:
         if BACKEND != "torch":
             raise UsageError(f"teacher: a network is taught on torch alone, not on {BACKEND}")
-        loaded = load_model(model)
         self.numbers = torch.bfloat16 if multiplies_bfloat16() else torch.float32
-        try:
-            self.operations = freeze(loaded, self.numbers)
-        except NotLowered as reason:
-            raise UsageError(f"teacher {model}: {reason}; use another") from reason
-        if type(loaded) is not keras.Sequential or self.operations.pop() is not softmax:
-            raise UsageError(f"teacher {model}: does not end in a softmax; use another")
-        self.shape = loaded.input_shape[1:]
+        self.networks = [_Network(model, self.numbers) for model in models]
         self.share = share
         self.answers = torch.empty(0)
         self.memory = _Memory() if remembers else None
@@ -73,10 +69,8 @@ class Teacher:
         """Return the logarithms of what it holds for likely, ``(n, 10)`` float32."""
         cast = self.numbers is torch.bfloat16
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=cast):
-            x = images.reshape(len(images), *self.shape).to(torch.float32)
-            for operation in self.operations:
-                x = operation(x)
-            return torch.log_softmax(x.float() / TEMPERATURE, -1)
+            logits = torch.stack([network(images) for network in self.networks]) / TEMPERATURE
+            return torch.logsumexp(torch.log_softmax(logits, -1), 0) - math.log(len(logits))
 
     def loss(self, right: Loss) -> Loss:
         """Return the loss of labels and logits on the batch that was seen last.
@@ -93,6 +87,27 @@ class Teacher:
             return torch.lerp(torch.as_tensor(right(labels, logits)), differs, self.share)
 
         return taught
+
+
+class _Network:
+    """A model without its softmax, loaded to compute with ``numbers`` where it can."""
+
+    def __init__(self, model: str, numbers: torch.dtype) -> None:
+        loaded = load_model(model)
+        try:
+            self.operations = freeze(loaded, numbers)
+        except NotLowered as reason:
+            raise UsageError(f"teacher {model}: {reason}; use another") from reason
+        if type(loaded) is not keras.Sequential or self.operations.pop() is not softmax:
+            raise UsageError(f"teacher {model}: does not end in a softmax; use another")
+        self.shape = loaded.input_shape[1:]
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the logits, ``(n, 10)`` float32, of ``(n, …)`` images."""
+        x = images.reshape(len(images), *self.shape).to(torch.float32)
+        for operation in self.operations:
+            x = operation(x)
+        return x.float()
 
 
 class _Memory:

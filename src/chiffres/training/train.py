@@ -124,8 +124,8 @@ def prepare(
         builder = find_builder(recipe.model, recipe.options)  # raises before anything is written
         find_augmentation(recipe.augment)
         _check_strings(recipe)
-        if recipe.teacher:
-            Teacher(recipe.teacher, recipe.teaching)
+        if recipe.teachers:
+            Teacher(recipe.teachers, recipe.teaching)
         if recipe.bits:
             few_bits.check_bits(builder(), recipe.bits)
         if recipe.start:
@@ -215,8 +215,8 @@ def _lesson(recipe: Recipe, team: Team) -> tuple[Loss | None, Change | None]:
     """Return what is minimised in place of the loss, and what is done to each batch."""
     augmentation = find_augmentation(recipe.augment)
     right = functools.partial(crossentropy, smoothing=recipe.label_smoothing)
-    if recipe.teacher:
-        teacher = Teacher(recipe.teacher, recipe.teaching, remembers=recipe.distinct_epochs > 0)
+    if recipe.teachers:
+        teacher = Teacher(recipe.teachers, recipe.teaching, remembers=recipe.distinct_epochs > 0)
         return teacher.loss(right), teacher.beside(augmentation, team)
     return right if recipe.has_negatives or recipe.label_smoothing else None, augmentation
 
