@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from chiffres.data.strokes import CONTOUR
 from chiffres.reading.ink import Floats
 from chiffres.reading.lattice import SMALL, Found
 from chiffres.reading.page import STICK, Page
@@ -34,6 +35,9 @@ STICK_WIDTH = 0.35
 """A 1 that is wider, as a share of its height, is no mere bar: it has a flag or a base."""
 THICKEST_STICK = 0.3
 """The width of its pen, as a share of its height."""
+CROWDED = 0.19
+"""Where so much of what is around the digits, as far as they are high, is ink, they are details of
+a photograph: of lines of digits it is a sixth at most."""
 FAINTEST_STICK = 15.0
 """The contrast of a 1, in grey levels of 255, where there are no other digits."""
 OFF_CENTRE = 0.2
@@ -111,6 +115,8 @@ def digits_only(page: Page, accept: Accept) -> list[list[Found]]:
     ]
     text = len(inner) >= FULL_PAGE and _share(inner, accept) < DIGITS_ON_PAGE
     digits = [found for line in kept for found in line if accept(found)]
+    if _is_crowded(digits, page):
+        return []
     if all(found.digit == STICK for found in digits):
         others = [found for found in everything if all(found is not digit for digit in digits)]
         if any(map(at_edge, digits)) or len(kept) > 1 or not _bars_are_digits(digits, others):
@@ -136,12 +142,27 @@ def sole_digit(page: Page, likely: Accept) -> Found | None:
         found.piece.height < SMALL * piece.height for found in others
     )
     whole = not bar and not largest.cut_from
-    return largest if alone and whole and likely(largest) else None
+    on_paper = whole and not _is_crowded([largest], page)
+    return largest if alone and on_paper and likely(largest) else None
 
 
 def _is_ink(found: Found, page: Page) -> bool:
     """Whether a find stands out from the grain of its paper, and is no shadow, no cloud."""
     return found.strength >= ABOVE_NOISE * page.ink.noise and found.sharpness >= LEAST_SHARP
+
+
+def _is_crowded(digits: Sequence[Found], page: Page) -> bool:
+    """Whether what is around digits is no paper, mostly."""
+    return bool(digits) and float(np.median([_ink_around(each, page) for each in digits])) > CROWDED
+
+
+def _ink_around(found: Found, page: Page) -> float:
+    """Return which share of a find and its surroundings is ink; beyond the picture is paper."""
+    piece, reach = found.piece, found.piece.height
+    rows = slice(max(0, piece.top - reach), piece.bottom + reach)
+    columns = slice(max(0, piece.left - reach), piece.right + reach)
+    inked = np.count_nonzero(page.ink.map[rows, columns] >= CONTOUR)
+    return inked / (3 * reach * (piece.width + 2 * reach))
 
 
 def mark_read(lines: Sequence[Sequence[Found]], accept: Accept, likely: Accept) -> None:

@@ -141,25 +141,42 @@ def _sorted_out(
         least: the longer side of a digit, at least.
         lowest: the height of a digit beyond doubt, at least.
     """
-    large = [each for each in found if max(each.piece.width, each.piece.height) >= least]
-    if not large:
-        return [], []
-    sure = [e for e in large if e.confidence >= SURE and e.piece.height >= lowest]
+    sure = _sure(found, least, lowest)
+    writing = [
+        each
+        for each in found
+        if not any(_is_around(each, other) for other in sure if other is not each)
+    ]
+    sure = _sure(writing, least, lowest)
+    large = [each for each in writing if _is_large(each, least)]
     written = [each for each in sure if each.digit != STICK] or sure or large
+    if not written:
+        return [], []
     heights = np.array(sorted(each.piece.height for each in written))
     squares = np.cumsum(heights**2)  # many specks weigh no more than a digit
     usual = heights[np.searchsorted(squares, squares[-1] / 2)]
     mains: list[Found] = []
     fragments: list[Found] = []
-    for each in found:
+    for each in writing:
         sure_digit = each.confidence >= SURE and each.digit != STICK
         if each.piece.height > TALL * usual and not sure_digit:
-            continue
-        if any(_is_around(each, other) for other in sure if other is not each):
             continue
         whole = each.piece.height >= max(SMALL * usual, least)
         (mains if whole else fragments).append(each)
     return mains, fragments
+
+
+def _sure(found: Sequence[Found], least: float, lowest: float) -> list[Found]:
+    """Return what is a digit beyond doubt."""
+    return [
+        each
+        for each in found
+        if _is_large(each, least) and each.confidence >= SURE and each.piece.height >= lowest
+    ]
+
+
+def _is_large(found: Found, least: float) -> bool:
+    return max(found.piece.width, found.piece.height) >= least
 
 
 def _is_around(found: Found, digit: Found) -> bool:

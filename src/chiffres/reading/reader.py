@@ -266,6 +266,5 @@ def _is_outline(found: Found, others: Sequence[Found]) -> bool:
 def _ink_read(read: Sequence[Found]) -> float:
     """Return how much of a page was read, to choose between its polarities by."""
     return sum(
-        each.piece.height**2 * each.confidence * (0.01 if each.digit == STICK else 1)
-        for each in read
+        each.piece.height * each.confidence * (0.01 if each.digit == STICK else 1) for each in read
     )
