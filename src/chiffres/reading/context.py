@@ -23,6 +23,8 @@ Accept = Callable[[Found], bool]
 
 STICK_STRENGTH, STRENGTH = 0.5, 0.3
 """A 1, or another digit, is at least this strong compared with the others."""
+LONE_STRENGTH = 0.65
+"""A 1 in a line without any other digit is at least this strong."""
 STICK_PEN, PEN = 1.9, 3.5
 """The pen of a 1, or of another digit, whose loops may be filled, is at most this many times finer
 or broader than that of the others."""
@@ -47,8 +49,8 @@ LEAST_HEIGHT = 0.35
 """How high another digit is, at least."""
 ABOVE_NOISE = 4.5
 """How many standard deviations of the paper's noise stronger than paper a digit is."""
-LEAST_SHARP = 0.85
-"""The edges of writing have this share of its contrast, at least."""
+LEAST_SHARP, LEAST_SHARP_BESIDE = 0.85, 0.75
+"""The edges of writing have this share of its contrast, at least; among sharp ones, the second."""
 SPACE = 0.7
 """A gap of this many heights of the line ends a word."""
 DIGITS_IN_WORD, DIGITS_IN_LINE, DIGITS_ON_PAGE = 0.49, 0.6, 0.65
@@ -99,7 +101,7 @@ def digits_only(page: Page, accept: Accept) -> list[list[Found]]:
         that are.
     """
     at_edge = functools.partial(_touches_edge, page.clean.shape)
-    lines = [[found for found in line if _is_ink(found, page)] for line in page.lines]
+    lines = [_inked(line, page) for line in page.lines]
     everything = [found for line in lines for found in line]
     usual = usual_digit([found for found in everything if accept(found)], at_edge)
     if usual is None:
@@ -146,9 +148,17 @@ def sole_digit(page: Page, likely: Accept) -> Found | None:
     return largest if alone and on_paper and likely(largest) else None
 
 
-def _is_ink(found: Found, page: Page) -> bool:
+def _inked(line: Sequence[Found], page: Page) -> list[Found]:
+    """Return what of a line is ink; where nearly all finds are sharp, the others may be less so."""
+    sharp = sum(_is_ink(found, page) for found in line)
+    alike = sharp >= max(LONG_NUMBER, ALONE * len(line))
+    least = LEAST_SHARP_BESIDE if alike else LEAST_SHARP
+    return [found for found in line if _is_ink(found, page, least)]
+
+
+def _is_ink(found: Found, page: Page, sharp: float = LEAST_SHARP) -> bool:
     """Whether a find stands out from the grain of its paper, and is no shadow, no cloud."""
-    return found.strength >= ABOVE_NOISE * page.ink.noise and found.sharpness >= LEAST_SHARP
+    return found.strength >= ABOVE_NOISE * page.ink.noise and found.sharpness >= sharp
 
 
 def _is_crowded(digits: Sequence[Found], page: Page) -> bool:
@@ -223,11 +233,11 @@ def _is_written(found: Found, usual: Usual, accepted: bool, among_digits: bool) 
             and 1 / PEN <= pen <= PEN
             and height >= LEAST_HEIGHT
         )
-    finest = PEN if among_digits else STICK_PEN
+    finest, weakest = (PEN, STICK_STRENGTH) if among_digits else (STICK_PEN, LONE_STRENGTH)
     low, high = STICK_HEIGHT
     return (
         found.pen <= THICKEST_STICK * found.piece.height
-        and found.strength >= STICK_STRENGTH * usual.strength
+        and found.strength >= weakest * usual.strength
         and 1 / finest <= pen <= finest
         and low <= height <= high
     )

@@ -31,6 +31,8 @@ from chiffres.reading.picture import AnyPicture, Picture, Pixels, load
 from chiffres.reading.result import ReadDigit, Reading
 from chiffres.reading.segment import Piece
 
+MORE = 1.05
+"""What is read in ink that was seen otherwise is so much more, at least."""
 LIKELY = 0.5
 """The confidence of a digit that is read for what is around it: sure digits, or nothing at all."""
 SURELY_MORE = 1
@@ -177,7 +179,7 @@ class Reader:
     def _is_better(self, page: Page, likelier: Page) -> bool:
         """Whether the ink of the less likely polarity is to be read."""
         beside = _all_read(likelier)
-        digits = [e for e in likelier.found if e.confidence >= LIKELY and _is_plausible(e)]
+        digits = [e for e in likelier.found if self._is_sure(e) and _is_plausible(e)]
         read = [each for each in _all_read(page) if not _is_outline(each, digits)]
         if likelier.ink.certain:
             more, most = (sum(each.digit != STICK for each in some) for some in (read, beside))
@@ -242,7 +244,7 @@ def _better(other: Page, page: Page) -> Page:
     """Return ``other``, seen otherwise, if more is read there, and that is not mostly bars."""
     read, before = (_plausibly_read(each.with_sole()) for each in (other, page))
     bars = sum(each.digit == STICK for each in read)
-    return other if 2 * bars <= len(read) and _ink_read(read) > _ink_read(before) else page
+    return other if 2 * bars <= len(read) and _ink_read(read) > MORE * _ink_read(before) else page
 
 
 def _plausibly_read(page: Page) -> list[Found]:
@@ -266,5 +268,5 @@ def _is_outline(found: Found, others: Sequence[Found]) -> bool:
 def _ink_read(read: Sequence[Found]) -> float:
     """Return how much of a page was read, to choose between its polarities by."""
     return sum(
-        each.piece.height * each.confidence * (0.01 if each.digit == STICK else 1) for each in read
+        each.piece.height**0.5 * each.confidence * (0.01 if each.digit == STICK else 1) for each in read
     )
