@@ -25,6 +25,8 @@ STICK_STRENGTH, STRENGTH = 0.5, 0.3
 """A 1, or another digit, is at least this strong compared with the others."""
 LONE_STRENGTH = 0.65
 """A 1 in a line without any other digit is at least this strong."""
+WEAK_LINE = 0.45
+"""A line of a digit or two has one that is at least this strong."""
 STICK_PEN, PEN = 1.9, 3.5
 """The pen of a 1, or of another digit, whose loops may be filled, is at most this many times finer
 or broader than that of the others."""
@@ -110,6 +112,7 @@ def digits_only(page: Page, accept: Accept) -> list[list[Found]]:
     if any(accept(found) and not at_edge(found) for line in kept for found in line):
         kept = [line for line in kept if not all(map(at_edge, line))]
     kept = [read for line in kept if (read := _numbers(line, accept))]
+    kept = [line for line in kept if not _is_weak(line, usual)]
     inner = [
         found
         for found in everything
@@ -241,6 +244,12 @@ def _is_written(found: Found, usual: Usual, accepted: bool, among_digits: bool) 
         and 1 / finest <= pen <= finest
         and low <= height <= high
     )
+
+
+def _is_weak(line: Sequence[Found], usual: Usual) -> bool:
+    """Whether a line is a digit or two, far weaker than others: the rim of a hole, a spot."""
+    strongest = max(found.strength for found in line)
+    return len(line) < LONG_NUMBER and strongest < WEAK_LINE * usual.strength
 
 
 def _numbers(line: Sequence[Found], accept: Accept) -> list[Found]:
