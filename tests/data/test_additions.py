@@ -1,4 +1,4 @@
-"""What a training adds to the digits: forms that they lack, and digits that touch."""
+"""What a training adds to the digits: forms that they lack, other pens, digits that touch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 
 from chiffres.data import Dataset, Digits
 from chiffres.data.forms import FORMS, unusual_forms
+from chiffres.data.hand import rewritten, write_digit
+from chiffres.data.normalize import pen_width
 from chiffres.data.touching import NARROWEST, touching_digits
+from chiffres.reading import Reader
 
 Images = npt.NDArray[np.uint8]
 
@@ -35,14 +38,14 @@ def regions(image: Images) -> int:
     return int((stats[1:count, cv2.CC_STAT_AREA] > 2).sum())
 
 
-@pytest.mark.parametrize("make", [unusual_forms, touching_digits])
+@pytest.mark.parametrize("make", [unusual_forms, rewritten, touching_digits])
 @settings(max_examples=10)
 @given(seed=st.integers(0, 2**31 - 1), n=st.integers(1, 6), more=st.integers(1, 4))
 def test_a_seed_gives_the_same_images_and_more_begin_with_the_same(
     make: Any, mnist_5k: Dataset, seed: int, n: int, more: int
 ) -> None:
     few, many = (make(mnist_5k.train, count, seed) for count in (n, n + more))
-    if make is unusual_forms:
+    if make is not touching_digits:
         (few, values), (many, all_values) = few, many
         np.testing.assert_array_equal(all_values[:n], values)
     assert many.shape == (n + more, 28, 28)
@@ -105,6 +108,30 @@ def test_a_hook_reaches_left_of_the_stem_of_a_nine(mnist_5k: Dataset) -> None:
     before = np.median([lowest(image) for image in nines.images[:200]])
     after = np.median([lowest(image) for image in unusual_forms(nines, 200, 0)[0]])
     assert after > 1.4 * before
+
+
+def test_rewritten_digits_are_read_as_what_they_were(mnist_5k: Dataset) -> None:
+    images, labels = rewritten(mnist_5k.train, 500, 0)
+    assert set(labels) == set(range(10))
+    right = Reader().classify(images).argmax(axis=1) == labels
+    assert right.mean() >= 0.95
+
+
+def test_a_broader_pen_leaves_broader_strokes(mnist_5k: Dataset) -> None:
+    widths = []
+    for pen in (-2.5, 0.0, 2.5):
+        written = [
+            write_digit(np.random.default_rng(0), image, np.eye(2), pen)
+            for image in mnist_5k.train.images[:50]
+        ]
+        assert 55 <= np.median([len(ink) for ink in written]) <= 73
+        widths.append(np.median([pen_width((255 * ink).astype(np.uint8)) for ink in written]))
+    assert widths[0] + 2 < widths[1] < widths[2] - 3
+
+
+def test_digits_without_ink_are_not_rewritten(mnist_5k: Dataset) -> None:
+    digits = mnist_5k.train.take(np.arange(5))
+    assert len(rewritten(Digits(0 * digits.images, digits.labels), 5, 0)[0]) == 0
 
 
 def test_touching_digits_are_wide_and_of_several_strokes(mnist_5k: Dataset) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from chiffres.data import Dataset
 from chiffres.data.forms import unusual_forms
+from chiffres.data.hand import rewritten
 from chiffres.data.negatives import training_negatives
 from chiffres.data.touching import touching_digits
 from chiffres.models import build_model
@@ -155,6 +156,15 @@ def asked(seed: int = 7, **shares: float) -> Recipe:
 
 def test_a_recipe_that_adds_nothing_leaves_the_digits(small: Dataset) -> None:
     assert with_additions(small.test, asked()) is small.test
+
+
+def test_rewritten_digits_follow_the_digits(small: Dataset) -> None:
+    examples = with_additions(small.test, asked(rewritten=0.4))
+    assert len(examples.images) == len(examples) == 140
+    for found, expected in zip(
+        (examples.images[100:], examples.labels[100:]), rewritten(small.test, 40, 7), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_forms_are_digits_and_touching_ones_are_none(small: Dataset) -> None:

@@ -14,11 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from chiffres.data.dataset import Digits
+from chiffres.data.hand import HEIGHT, INK, Ink, copied, write_digit
 from chiffres.data.pen import Floats, slant
 from chiffres.data.strips import MARGIN, STEP, answers_for, as_strip
 from chiffres.data.strokes import CONTOUR, Pixels, bounds
-
-Ink = npt.NDArray[np.float32]
 
 COUNTS = (0.17, 0.40, 0.20, 0.12, 0.07, 0.04)
 """How many strings are of one digit, of two, and so on."""
@@ -26,12 +25,6 @@ NO_DIGITS = 0.07
 """How many strings are of letters and signs, at most three, where no middle is to be found."""
 TOUCHING = 0.75
 """In how many strings neighbours mostly touch; in the others some do."""
-HEIGHT = 64
-"""The usual height of a digit while a string is written, in pixels."""
-INK = 0.5
-"""The share of full ink from which on a pixel belongs to a stroke."""
-FLAT = 14
-"""A digit of MNIST that is lower, in its pixels, is written lower than the others, too."""
 MIDDLE = 0.25
 """The middle of a digit reaches so far to either side, as a share of its width, where no other
 digit's is near."""
@@ -65,10 +58,10 @@ def write_string(rng: np.random.Generator, digits: Digits, no_digits: Pixels) ->
     images = no_digits if refused else digits.images
     chosen = rng.integers(len(images), size=min(count, 3) if refused else count)
     hand, pen = slant(rng, turn=3, shear=0.35, stretch=1.3), rng.normal(0.3, 1.6)
-    tiles = [_tile(rng, images[index], hand, pen) for index in chosen]
+    tiles = [write_digit(rng, images[index], hand, pen) for index in chosen]
     ink, spans = _beside(rng, tiles)
     values = np.zeros(0, np.uint8) if refused else digits.labels[chosen]
-    string = _labelled(*_copied(rng, ink), spans, values)
+    string = _labelled(*copied(rng, ink), spans, values)
     if _is_all_there(string):
         return string
     broad = cv2.dilate(ink, np.ones((5, 5), np.uint8))
@@ -94,36 +87,6 @@ def _is_all_there(string: String) -> bool:
     if not (len(middles) and len(inked)):
         return not len(middles)
     return bool(inked[0] <= middles[0] and middles[-1] <= inked[-1])
-
-
-def _tile(rng: np.random.Generator, image: Pixels, hand: Floats, pen: float) -> Ink:
-    """Return a digit as the hand writes it, cropped; the pen is so many pixels too broad."""
-    top, bottom, left, right = bounds(image >= CONTOUR)
-    digit = image[top:bottom, left:right].astype(np.float32) / 255
-    scale = HEIGHT * (1 + np.clip(rng.normal(0, 0.09), -0.3, 0.3)) / max(len(digit), FLAT)
-    matrix = scale * slant(rng, turn=3, shear=0.06, stretch=1.1) @ hand
-    height, width = digit.shape
-    corners = np.array([[x, y] for x in (0, width) for y in (0, height)]) @ matrix.T
-    low = corners.min(axis=0) - 6
-    size = np.ceil(corners.max(axis=0) - low + 6).astype(int).tolist()
-    drawn = cv2.warpAffine(digit, np.hstack([matrix, -low[:, None]]), size, flags=cv2.INTER_CUBIC)
-    sharp = np.clip((drawn - INK) * 0.6 * scale + INK, 0, 1).astype(np.float32)
-    return _cropped(_with_pen(sharp, pen + rng.normal(0, 0.3)))
-
-
-def _with_pen(ink: Ink, broader: float) -> Ink:
-    """Return the ink with its edges moved, but never worn away."""
-    reach = round(abs(broader))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    if broader >= 0:
-        return np.asarray(cv2.dilate(np.pad(ink, reach), disc), np.float32)
-    finer = np.asarray(cv2.erode(ink, disc), np.float32)
-    return finer if (finer > INK).sum() > 0.35 * (ink > INK).sum() else ink
-
-
-def _cropped(ink: Ink) -> Ink:
-    top, bottom, left, right = bounds(ink > INK)
-    return ink[top:bottom, left:right]
 
 
 def _beside(rng: np.random.Generator, tiles: Sequence[Ink]) -> tuple[Ink, Floats]:
@@ -187,30 +150,6 @@ def _gap(rng: np.random.Generator, touching: bool) -> float:
         overlap = -0.14 * HEIGHT * rng.random() * rng.random()
         return float(overlap if rng.random() < 0.85 else rng.uniform(0, 3))
     return float(rng.uniform(1, 0.35 * HEIGHT) if rng.random() < 0.6 else rng.uniform(-6, 0))
-
-
-def _copied(rng: np.random.Generator, ink: Ink) -> tuple[Pixels, float]:
-    """Return the string as an ink map has it, found more or less well, and its size: 1 or less."""
-    whole, size = ink, 1.0
-    if rng.random() < 0.12:  # what is left of a rule
-        top, thick = int(rng.integers(len(ink))), int(rng.integers(1, 4))
-        start, stop = sorted(rng.integers(0, ink.shape[1], 2))
-        ink[top : top + thick, start:stop] = 1
-    if rng.random() < 0.5:
-        ink = cv2.GaussianBlur(ink, (0, 0), rng.uniform(0.6, 3))
-    if rng.random() < 0.35:  # few pixels
-        size = rng.uniform(0.22, 0.6)
-        ink = cv2.resize(ink, None, fx=size, fy=size, interpolation=cv2.INTER_AREA)
-        if rng.random() < 0.6:
-            ink = ink + rng.normal(0, rng.uniform(0, 0.12), ink.shape).astype(np.float32)
-    elif rng.random() < 0.3:  # grain
-        grain = rng.normal(0, 1, ink.shape).astype(np.float32)
-        grain = cv2.GaussianBlur(grain, (0, 0), rng.uniform(1, 3))
-        ink = ink + (ink > 0.15) * grain * (rng.uniform(0, 0.25) / (float(grain.std()) + 1e-6))
-    piece = np.clip(CONTOUR * ink / rng.uniform(0.35, 0.65), 0, 255).astype(np.uint8)
-    if (piece >= CONTOUR).any():
-        return piece, size
-    return np.asarray(255 * whole, np.uint8), 1.0
 
 
 def _answers(strip: Pixels, spans: Floats, values: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from chiffres.data.normalize import pen_width
 from chiffres.data.strokes import CONTOUR, Floats
-from chiffres.reading.normalize import pen_width
 from chiffres.reading.picture import Pixels
 
 HEIGHT = 56

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from chiffres.data.normalize import normalize, pen_width
 from chiffres.data.strokes import Floats
-from chiffres.reading.normalize import normalize, pen_width
 from chiffres.reading.picture import Pixels
 from chiffres.reading.segment import Piece, Sheet
 from chiffres.reading.touching import Middle, ReadStrips, read_strips, seams

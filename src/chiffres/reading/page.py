@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chiffres.data.normalize import usual_pen
 from chiffres.reading.ink import Ink
 from chiffres.reading.lattice import (
     NEAR,
@@ -20,7 +21,6 @@ from chiffres.reading.lattice import (
     read_lines,
     union,
 )
-from chiffres.reading.normalize import usual_pen
 from chiffres.reading.picture import Pixels
 from chiffres.reading.rules import without_rules
 from chiffres.reading.segment import LEAST_DETAIL, Piece, Sheet, in_lines

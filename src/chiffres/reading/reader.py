@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chiffres.data.dataset import SIDE
+from chiffres.data.normalize import NEARLY_PAPER, is_normalized
 from chiffres.data.strokes import CONTOUR, bounds
 from chiffres.errors import UsageError
 from chiffres.reading.context import digits_only, mark_read, sole_digit
@@ -25,7 +26,6 @@ from chiffres.reading.ink import (
 )
 from chiffres.reading.lattice import Found, Networks
 from chiffres.reading.network import Network, StringNetwork, model_bytes
-from chiffres.reading.normalize import NEARLY_PAPER, is_normalized
 from chiffres.reading.page import STICK, Page, read_page
 from chiffres.reading.picture import AnyPicture, Picture, Pixels, load
 from chiffres.reading.result import ReadDigit, Reading
@@ -268,5 +268,6 @@ def _is_outline(found: Found, others: Sequence[Found]) -> bool:
 def _ink_read(read: Sequence[Found]) -> float:
     """Return how much of a page was read, to choose between its polarities by."""
     return sum(
-        each.piece.height**0.5 * each.confidence * (0.01 if each.digit == STICK else 1) for each in read
+        (0.01 if each.digit == STICK else 1) * each.confidence * each.piece.height**0.5
+        for each in read
     )

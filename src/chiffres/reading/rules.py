@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from chiffres.data.normalize import usual_pen
 from chiffres.data.strokes import CONTOUR
 from chiffres.reading.ink import Floats, components
 from chiffres.reading.morphology import closed
-from chiffres.reading.normalize import usual_pen
 from chiffres.reading.picture import Pixels
 
 FAINT = CONTOUR // 2

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from chiffres.data import Digits
 from chiffres.data.forms import unusual_forms
+from chiffres.data.hand import rewritten
 from chiffres.data.negatives import training_negatives
 from chiffres.data.touching import touching_digits
 from chiffres.models import as_input, in_input_shape
@@ -46,12 +47,16 @@ class Examples:
 def with_additions(digits: Digits, recipe: Recipe) -> Digits | Examples:
     """Return ``digits`` and, after them, the images that the recipe adds, as shares of them.
 
-    Those are digits in unusual forms, and what is no digit: negatives, touching digits.
+    Those are digits, in unusual forms and rewritten, and what is no digit: negatives, touching
+    digits.
     """
-    if not (recipe.forms or recipe.has_negatives):
+    if not (recipe.forms or recipe.rewritten or recipe.has_negatives):
         return digits
-    forms, values = unusual_forms(digits, round(recipe.forms * len(digits)), recipe.seed)
-    images, labels = [digits.images, forms], [digits.labels, values]
+    images, labels = [digits.images], [digits.labels]
+    for share, write in ((recipe.forms, unusual_forms), (recipe.rewritten, rewritten)):
+        written, values = write(digits, round(share * len(digits)), recipe.seed)
+        images.append(written)
+        labels.append(values)
     for share, make in ((recipe.negatives, _negatives), (recipe.touching, touching_digits)):
         refused = make(digits, round(share * len(digits)), recipe.seed)
         images.append(refused)

@@ -21,7 +21,15 @@ USED_BY = {
     "weight_decay": ("adamw", "sgd"),
 }
 """Which optimizers a key is for, where it is not for all."""
-FOR_DIGITS_ALONE = ("label_smoothing", "augment", "touching", "teacher", "bits", "share")
+FOR_DIGITS_ALONE = (
+    "label_smoothing",
+    "augment",
+    "rewritten",
+    "touching",
+    "teacher",
+    "bits",
+    "share",
+)
 """Keys that say nothing about strings."""
 UNSET: tuple[Any, ...] = (None, "", [])
 """What a key says where nothing is asked of it."""
@@ -55,6 +63,8 @@ class Recipe(BaseModel):
         forms: how many digits in forms that MNIST lacks are trained on besides, as a share of the
             digits, 0 to 1: a 1 with an upstroke, a barred 7, a 9 with a hook, a
             slashed 0.
+        rewritten: likewise, how many digits written anew with other pens, which come to MNIST's
+            format as those that are found in a picture do.
         negatives: likewise, how many images of no digit.
         touching: likewise, how many images of digits that touch, which are no digit either.
         strings: whether the model reads strings of digits, written anew for each epoch, along
@@ -94,6 +104,7 @@ class Recipe(BaseModel):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     augment: str = "none"
     forms: float = Field(default=0.0, ge=0, le=1)
+    rewritten: float = Field(default=0.0, ge=0, le=1)
     negatives: float = Field(default=0.0, ge=0, le=1)
     touching: float = Field(default=0.0, ge=0, le=1)
     strings: bool = False

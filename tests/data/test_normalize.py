@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chiffres.data import Dataset
-from chiffres.data.strokes import BROADEST, FINEST, bounds
-from chiffres.reading.normalize import (
+from chiffres.data.normalize import (
     is_normalized,
     normalize,
     pen_width,
     usual_pen,
 )
+from chiffres.data.strokes import BROADEST, FINEST, bounds
 from tests.reading.made import Grey
 
 
