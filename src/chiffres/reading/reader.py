@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -268,6 +269,6 @@ def _is_outline(found: Found, others: Sequence[Found]) -> bool:
 def _ink_read(read: Sequence[Found]) -> float:
     """Return how much of a page was read, to choose between its polarities by."""
     return sum(
-        (0.01 if each.digit == STICK else 1) * each.confidence * each.piece.height**0.5
+        (0.01 if each.digit == STICK else 1) * each.confidence * math.sqrt(each.piece.height)
         for each in read
     )
