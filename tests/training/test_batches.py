@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chiffres.data import Dataset
+from chiffres.data import Dataset, Digits
 from chiffres.data.forms import unusual_forms
 from chiffres.data.hand import rewritten
 from chiffres.data.negatives import training_negatives
@@ -156,6 +156,14 @@ def asked(seed: int = 7, **shares: float) -> Recipe:
 
 def test_a_recipe_that_adds_nothing_leaves_the_digits(small: Dataset) -> None:
     assert with_additions(small.test, asked()) is small.test
+
+
+def test_digits_in_unusual_forms_are_rewritten_too(small: Dataset) -> None:
+    examples = with_additions(small.test, asked(forms=0.2, rewritten=0.4))
+    known = Digits(examples.images[:120], examples.labels[:120])
+    images, labels = rewritten(known, 40, 7)
+    np.testing.assert_array_equal(examples.images[120:], images)
+    np.testing.assert_array_equal(examples.labels[120:], labels)
 
 
 def test_rewritten_digits_follow_the_digits(small: Dataset) -> None:

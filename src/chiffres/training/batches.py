@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from chiffres.data import Digits
+from chiffres.data.dataset import Labels
 from chiffres.data.forms import unusual_forms
 from chiffres.data.hand import rewritten
 from chiffres.data.negatives import training_negatives
+from chiffres.data.strokes import Pixels
 from chiffres.data.touching import touching_digits
 from chiffres.models import as_input, in_input_shape
 from chiffres.models.backend import BACKEND, keras
@@ -52,16 +54,18 @@ def with_additions(digits: Digits, recipe: Recipe) -> Digits | Examples:
     """
     if not (recipe.forms or recipe.rewritten or recipe.has_negatives):
         return digits
-    images, labels = [digits.images], [digits.labels]
-    for share, write in ((recipe.forms, unusual_forms), (recipe.rewritten, rewritten)):
-        written, values = write(digits, round(share * len(digits)), recipe.seed)
-        images.append(written)
-        labels.append(values)
+    written = _with(digits, *unusual_forms(digits, round(recipe.forms * len(digits)), recipe.seed))
+    anew = rewritten(written, round(recipe.rewritten * len(digits)), recipe.seed)
+    images, labels = [written.images, anew[0]], [written.labels, anew[1]]
     for share, make in ((recipe.negatives, _negatives), (recipe.touching, touching_digits)):
         refused = make(digits, round(share * len(digits)), recipe.seed)
         images.append(refused)
         labels.append(np.full(len(refused), NOT_A_DIGIT, np.uint8))
     return Examples(np.concatenate(images), np.concatenate(labels))
+
+
+def _with(digits: Digits, images: Pixels, labels: Labels) -> Digits:
+    return Digits(np.concatenate([digits.images, images]), np.concatenate([digits.labels, labels]))
 
 
 def _negatives(_: Digits, n: int, seed: int) -> npt.NDArray[np.uint8]:
