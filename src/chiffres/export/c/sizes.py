@@ -156,5 +156,5 @@ def check(found: Sizes, max_flash: int | None, max_ram: int | None) -> None:
     if problems:
         raise UsageError(
             f"the model does not fit: {'; '.join(problems)}; "
-            "train a smaller one, such as micro, or raise the limit"
+            "train a smaller one (micro and nano are the smallest) or raise the limit"
         )
