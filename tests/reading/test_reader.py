@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
+from sklearn.datasets import load_sample_image
 
 from chiffres.data import Dataset
 from chiffres.errors import UsageError
@@ -249,6 +250,49 @@ def test_light_paper_on_a_dark_table_is_not_the_ink(reader: Reader, sure: Sure) 
     page = on_paper(written(sure, "4507"), 40, 230, 60)
     table[100 : 100 + page.shape[0], 200 : 200 + page.shape[1]] = page
     assert reader.read(table).text == "4507"
+
+
+@pytest.mark.parametrize("slope", [0, 100, 200])
+@pytest.mark.parametrize("length", [0.7, 1])
+def test_a_table_in_the_shape_of_a_7_hides_no_small_digits(
+    reader: Reader, sure: Sure, slope: int, length: float
+) -> None:
+    picture = np.full((1500, 1250), 190, np.uint8)
+    above = [(0, 0), (1250, 0), (1250, 160), (0, 160 + slope)]
+    beside = [(1090, 0), (1250, 0), (1250, int(1500 * length)), (1218, int(1500 * length))]
+    for part in (above, beside):
+        cv2.fillPoly(picture, [np.array(part)], 70)
+    ink = on_paper(written(sure, "32686360", 44, 14), 0, 190, 90)
+    picture[420 : 420 + ink.shape[0], 350 : 350 + ink.shape[1]] = ink
+    assert reader.read(picture).text == "32686360"
+
+
+@pytest.mark.parametrize(("contrast", "lines"), [(60, ("95758",)), (120, ("7", "95758"))])
+def test_a_single_digit_is_read_where_it_is_nearly_as_strong_as_the_others(
+    reader: Reader, sure: Sure, contrast: int, lines: tuple[str, ...]
+) -> None:
+    sheet = np.full((700, 800), 235, np.uint8)
+    for ink, strength, top, left in (
+        (written(sure, "95758", 60, 14), 170, 400, 250),
+        (written(sure, "7", 55), contrast, 100, 80),
+    ):
+        part = on_paper(ink, 0, 235, 235 - strength)
+        sheet[top : top + part.shape[0], left : left + part.shape[1]] = part
+    assert reader.read(sheet).lines == lines
+
+
+def test_a_crease_is_no_1_in_a_line_of_its_own(reader: Reader, sure: Sure) -> None:
+    sheet = np.full((900, 800), 225, np.uint8)
+    cv2.line(sheet, (300, 200), (312, 270), 173, 3, cv2.LINE_AA)
+    ink = on_paper(written(sure, "95758", 60, 14), 0, 225, 125)
+    sheet[500 : 500 + ink.shape[0], 250 : 250 + ink.shape[1]] = ink
+    assert reader.read(sheet).lines == ("95758",)
+
+
+def test_the_petals_of_a_flower_are_no_digits(reader: Reader) -> None:
+    flower = load_sample_image("flower.jpg")
+    half = cv2.resize(flower, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    assert reader.read(np.ascontiguousarray(half[:, : half.shape[1] // 2])).text == ""
 
 
 def test_threads_share_a_reader(sure: Sure) -> None:
