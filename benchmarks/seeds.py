@@ -32,9 +32,9 @@ MOST = 2**16 - 1
 """A probability of 1, as it is kept."""
 
 
-def answers_of(recipe: Recipe, folder: Path | None, dataset: Dataset) -> Evaluation:
+def answers_of(name: str, recipe: Recipe, folder: Path | None, dataset: Dataset) -> Evaluation:
     """Return what a recipe's network answers to the test part; train it if need be."""
-    file = folder / f"{recipe.model}-{recipe.seed}.npz" if folder else None
+    file = folder / f"{name}-{recipe.seed}.npz" if folder else None
     if file and file.is_file():
         with np.load(file) as kept:
             made_with = (str(kept["recipe"]), str(kept["dataset"]))
@@ -42,7 +42,7 @@ def answers_of(recipe: Recipe, folder: Path | None, dataset: Dataset) -> Evaluat
                 raise SystemExit(f"{file}: of another recipe or other digits; delete it")
             probabilities = kept["probabilities"] / MOST
         return Evaluation(recipe.model, dataset.name, "test", dataset.test, probabilities)
-    run = Run(Path("runs") / f"{recipe.model}-{recipe.seed}")
+    run = Run(Path("runs") / f"{name}-{recipe.seed}")
     test = judge(train(recipe, run.folder, dataset=dataset, resume=run.exists), dataset).test
     if file:
         with replacing(file) as temporary, temporary.open("wb") as stream:
@@ -84,7 +84,7 @@ def main() -> None:
     seeds = range(FIRST_SEED, FIRST_SEED + arguments.seeds)
     settings = ['data="mnist"', *arguments.settings]
     recipes = [load_recipe(arguments.recipe, [*settings, f"seed={seed}"]) for seed in seeds]
-    tests = [answers_of(recipe, arguments.answers, dataset) for recipe in recipes]
+    tests = [answers_of(arguments.recipe, recipe, arguments.answers, dataset) for recipe in recipes]
     print(f"| `{arguments.recipe}` | test part | corrected labels |\n|---|---:|---:|")
     for seed, test in zip(seeds, tests, strict=True):
         print(row(f"seed {seed}", [test]))

@@ -61,8 +61,8 @@ class Recipe(BaseModel):
         label_smoothing: the share of each target, 0 to below 1, that is spread over all digits.
         augment: the name of what is done to the digits in training.
         forms: how many digits in forms that MNIST lacks are trained on besides, as a share of the
-            digits, 0 to 1: a 1 with an upstroke, a barred 7, a 9 with a hook, a
-            slashed 0.
+            digits, 0 to 1: a 1 with an upstroke, a barred 7, a 9 with a hook, a slashed
+            0.
         rewritten: likewise, how many digits written anew with other pens, which come to MNIST's
             format as those that are found in a picture do.
         negatives: likewise, how many images of no digit.
