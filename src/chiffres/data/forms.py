@@ -13,10 +13,10 @@ import numpy as np
 
 from chiffres.data.dataset import SIDE, Digits, Labels
 from chiffres.data.image import normalize
-from chiffres.data.pen import Floats, Grey
+from chiffres.data.pen import Floats, Grey, redrawn
 
 STREAM = 3
-"""Of chance, as in ``pen.gallery``."""
+"""Of chance, as in ``pen.redrawn``."""
 INK = 0.5
 """The share of full ink from which a pixel belongs to a stroke."""
 HOOK = 5
@@ -35,16 +35,12 @@ def unusual_forms(digits: Digits, n: int, seed: int) -> tuple[Grey, Labels]:
         Images ``(n, 28, 28)`` and labels ``(n,)``, both uint8.
     """
     inked = digits.images.max(axis=(1, 2)) > 255 * INK
-    able = np.flatnonzero(np.isin(digits.labels, list(FORMS)) & inked)
-    n = n if len(able) else 0
-    images = np.zeros((n, SIDE, SIDE), np.uint8)
-    labels = np.zeros(n, np.uint8)
-    for index in range(n):
-        rng = np.random.default_rng([seed, index, STREAM])
-        chosen = able[int(rng.integers(len(able)))]
-        labels[index] = digits.labels[chosen]
-        images[index] = FORMS[int(labels[index])](rng, digits.images[chosen])
-    return images, labels
+    able = np.isin(digits.labels, list(FORMS)) & inked
+    return redrawn(digits, able, _in_another_form, n, seed, STREAM)
+
+
+def _in_another_form(rng: np.random.Generator, digit: Grey, value: int) -> Grey:
+    return FORMS[value](rng, digit)
 
 
 def slashed(rng: np.random.Generator, zero: Grey) -> Grey:

@@ -10,15 +10,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from chiffres.data.dataset import SIDE, Digits, Labels
+from chiffres.data.dataset import Digits, Labels
 from chiffres.data.normalize import normalize
-from chiffres.data.pen import Floats, slant
+from chiffres.data.pen import Floats, redrawn, slant
 from chiffres.data.strokes import CONTOUR, Pixels, bounds
 
 Ink = npt.NDArray[np.float32]
 
 STREAM = 6
-"""Of chance, as in ``pen.gallery``."""
+"""Of chance, as in ``pen.redrawn``."""
 HEIGHT = 64
 """The usual height of a digit while it is written, in pixels."""
 INK = 0.5
@@ -46,18 +46,14 @@ def rewritten(digits: Digits, n: int, seed: int) -> tuple[Pixels, Labels]:
     Returns:
         Images ``(n, 28, 28)`` and labels ``(n,)``, both uint8.
     """
-    inked = np.flatnonzero(digits.images.max(axis=(1, 2)) >= CONTOUR)
-    n = n if len(inked) else 0
-    images = np.zeros((n, SIDE, SIDE), np.uint8)
-    labels = np.zeros(n, np.uint8)
-    for index in range(n):
-        rng = np.random.default_rng([seed, index, STREAM])
-        chosen = inked[int(rng.integers(len(inked)))]
-        labels[index] = digits.labels[chosen]
-        hand = slant(rng, turn=3, shear=0.2, stretch=1.2)
-        ink = write_digit(rng, digits.images[chosen], hand, rng.normal(0, PENS))
-        images[index] = normalize(copied(rng, np.pad(ink, MARGIN))[0])
-    return images, labels
+    inked = digits.images.max(axis=(1, 2)) >= CONTOUR
+    return redrawn(digits, inked, _anew, n, seed, STREAM)
+
+
+def _anew(rng: np.random.Generator, digit: Pixels, _: int) -> Pixels:
+    hand = slant(rng, turn=3, shear=0.2, stretch=1.2)
+    ink = write_digit(rng, digit, hand, rng.normal(0, PENS))
+    return normalize(copied(rng, np.pad(ink, MARGIN))[0])
 
 
 def write_digit(rng: np.random.Generator, image: Pixels, hand: Floats, pen: float) -> Ink:

@@ -15,12 +15,13 @@ from PIL import Image
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import distance_transform_edt
 
-from chiffres.data.dataset import SIDE
+from chiffres.data.dataset import SIDE, Digits, Labels
 from chiffres.data.image import BOX
 
 Floats = npt.NDArray[np.float64]
 Grey = npt.NDArray[np.uint8]
 Maker = Callable[[np.random.Generator], Grey]
+Change = Callable[[np.random.Generator, Grey, int], Grey]
 
 DETAIL = 4
 """Pixels of the canvas that become one pixel of the 28×28 image, so that edges are soft."""
@@ -47,6 +48,31 @@ def gallery(
         kinds[index] = names[int(np.searchsorted(bounds[:-1], rng.random(), side="right"))]
         images[index] = makers[str(kinds[index])][1](rng)
     return images, kinds
+
+
+def redrawn(
+    digits: Digits, able: npt.NDArray[np.bool_], change: Change, n: int, seed: int, stream: int
+) -> tuple[Grey, Labels]:
+    """Return ``n`` digits of those that can be changed, ``(n, 28, 28)`` uint8, and their labels.
+
+    Args:
+        digits: whose handwriting it is.
+        able: which of them can be changed, ``(len(digits),)``; where none can, none is returned.
+        change: what is done to one: a generator, its image and its label in, the image out.
+        n: as for ``gallery``.
+        seed: likewise.
+        stream: likewise.
+    """
+    chosen = np.flatnonzero(able)
+    n = n if len(chosen) else 0
+    images = np.zeros((n, SIDE, SIDE), np.uint8)
+    labels = np.zeros(n, np.uint8)
+    for index in range(n):
+        rng = np.random.default_rng([seed, index, stream])
+        place = chosen[int(rng.integers(len(chosen)))]
+        labels[index] = digits.labels[place]
+        images[index] = change(rng, digits.images[place], int(labels[index]))
+    return images, labels
 
 
 def paint(strokes: Sequence[Floats], width: float) -> Floats:
