@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from chiffres.data import Dataset, Digits
 from chiffres.data.forms import FORMS, unusual_forms
-from chiffres.data.hand import rewritten, write_digit
+from chiffres.data.hand import copied, rewritten, write_digit
 from chiffres.data.normalize import pen_width
 from chiffres.data.touching import NARROWEST, touching_digits
 from chiffres.reading import Reader
@@ -36,6 +36,10 @@ def regions(image: Images) -> int:
     paper = (image < 100).astype(np.uint8)
     count, _, stats, _ = cv2.connectedComponentsWithStats(paper, connectivity=4)
     return int((stats[1:count, cv2.CC_STAT_AREA] > 2).sum())
+
+
+def pieces(ink: npt.NDArray[np.bool_], connectivity: int = 8) -> int:
+    return int(cv2.connectedComponents(ink.astype(np.uint8), connectivity=connectivity)[0])
 
 
 @pytest.mark.parametrize("make", [unusual_forms, rewritten, touching_digits])
@@ -127,6 +131,30 @@ def test_a_broader_pen_leaves_broader_strokes(mnist_5k: Dataset) -> None:
         assert 55 <= np.median([len(ink) for ink in written]) <= 73
         widths.append(np.median([pen_width((255 * ink).astype(np.uint8)) for ink in written]))
     assert widths[0] + 2 < widths[1] < widths[2] - 3
+
+
+def test_a_finer_pen_leaves_a_digit_whole(mnist_5k: Dataset) -> None:
+    """However fine: its ink is in no more pieces, and its loops are open."""
+    for number, image in enumerate(mnist_5k.train.images[:100]):
+        usual, finest = (
+            write_digit(np.random.default_rng(number), image, np.eye(2), pen) > 0.5
+            for pen in (-1.0, -9.0)
+        )
+        assert pieces(finest) <= pieces(usual)
+        papers = [pieces(~np.pad(ink, 1), connectivity=4) for ink in (finest, usual)]
+        assert papers[0] >= papers[1]
+
+
+def test_fine_strokes_are_found_though_they_are_blurred(mnist_5k: Dataset) -> None:
+    """Of ink as it is found, few digits are in more pieces than when they were written."""
+    rng = np.random.default_rng(0)
+    more = []
+    for image in mnist_5k.train.images[:200]:
+        written = np.pad(write_digit(rng, image, np.eye(2), -3), 6)
+        found = copied(rng, written.copy())[0]
+        assert found.max() >= 128
+        more.append(pieces(found >= 128) > pieces(written > 0.5))
+    assert np.mean(more) < 0.25
 
 
 def test_digits_without_ink_are_not_rewritten(mnist_5k: Dataset) -> None:

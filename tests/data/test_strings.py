@@ -39,7 +39,7 @@ def test_every_digit_has_its_own_middle(mnist_5k: Dataset, no_digits: Grey, seed
     assert len(string.digits) <= len(COUNTS)
     inked = np.flatnonzero(string.strip.max(axis=0) >= 100) // STEP
     middles = np.flatnonzero(string.answers)
-    assert ((middles >= inked[0]) & (middles <= inked[-1])).all()
+    assert ((middles >= inked[0] - 1) & (middles <= inked[-1] + 1)).all()
 
 
 def test_the_same_chance_writes_the_same_string(mnist_5k: Dataset, no_digits: Grey) -> None:
@@ -58,11 +58,24 @@ def test_most_neighbours_touch_and_some_strings_are_of_no_digits(
     rng = np.random.default_rng(0)
     strings = [write_string(rng, mnist_5k.train, no_digits) for _ in range(300)]
     counts = np.bincount([len(string.digits) for string in strings], minlength=7) / 300
-    assert counts[0] == pytest.approx(0.07, abs=0.05)
+    assert counts[0] == pytest.approx(0.1, abs=0.05)
     assert counts[2] == pytest.approx(0.4, abs=0.1)
     pairs = [string.strip for string in strings if len(string.digits) == 2]
     parted = [(strip[:, MARGIN:-MARGIN].max(axis=0) < 30).any() for strip in pairs]
     assert np.mean(parted) < 0.4
+
+
+def test_the_middle_of_a_one_beside_a_zero_is_more_than_a_column(
+    mnist_5k: Dataset, no_digits: Grey
+) -> None:
+    """One column alone may be missed."""
+    rng = np.random.default_rng(0)
+    digits = mnist_5k.train.take(np.flatnonzero(mnist_5k.train.labels <= 1))
+    strings = [write_string(rng, digits, no_digits) for _ in range(400)]
+    pairs = [string for string in strings if string.digits in ((0, 1), (1, 0))]
+    columns = np.array([(string.answers == 2).sum() for string in pairs])
+    assert columns.min() >= 1
+    assert np.mean(columns >= 3) > 0.7
 
 
 @given(height=st.integers(16, 300), width=st.integers(16, 900))

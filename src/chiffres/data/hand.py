@@ -14,6 +14,7 @@ from chiffres.data.dataset import Digits, Labels
 from chiffres.data.normalize import normalize
 from chiffres.data.pen import Floats, redrawn, slant
 from chiffres.data.strokes import CONTOUR, Pixels, bounds
+from chiffres.data.thinning import thinned
 
 Ink = npt.NDArray[np.float32]
 
@@ -25,8 +26,8 @@ INK = 0.5
 """The share of full ink from which on a pixel belongs to a stroke."""
 FLAT = 14
 """A digit of MNIST that is lower, in its pixels, is written lower than the others, too."""
-WORN = 0.3
-"""The share of its ink that the finest pen leaves of a digit."""
+FINEST = 1.5
+"""The finest pen, in pixels of ``HEIGHT``."""
 MARGIN = 4
 """Pixels of paper around a digit, for it to be blurred into."""
 PENS = 2.2
@@ -82,13 +83,21 @@ def write_digit(rng: np.random.Generator, image: Pixels, hand: Floats, pen: floa
 
 
 def _with_pen(ink: Ink, broader: float) -> Ink:
-    """Return the ink with its edges moved, inwards as far as ``WORN`` of it is left."""
+    """Return the ink with its edges moved, inwards as far as the line that the pen went along."""
     reach = round(abs(broader))
     if broader >= 0:
         return np.asarray(cv2.dilate(np.pad(ink, reach), _disc(reach)), np.float32)
-    least = WORN * (ink > INK).sum()
-    finer = (np.asarray(cv2.erode(ink, _disc(size)), np.float32) for size in range(reach, 0, -1))
-    return next((each for each in finer if (each > INK).sum() > least), ink)
+    inked = ink > INK
+    line = thinned(inked)
+    half = float(np.median(_to_nearest(~inked)[line]))
+    stroke = max(FINEST / 2, half + broader) + 0.5 - _to_nearest(line)
+    return np.asarray(np.clip(np.maximum(cv2.erode(ink, _disc(reach)), stroke), 0, 1), np.float32)
+
+
+def _to_nearest(mask: npt.NDArray[np.bool_]) -> Ink:
+    """Return how far each pixel is from the nearest one of the mask."""
+    found = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(found, np.float32)
 
 
 def _disc(reach: int) -> Pixels:
@@ -103,7 +112,7 @@ def _cropped(ink: Ink) -> Ink:
 
 def copied(rng: np.random.Generator, ink: Ink) -> tuple[Pixels, float]:
     """Return ink as an ink map has it, found more or less well, and its size: 1 or less."""
-    whole, size = ink, 1.0
+    size = 1.0
     if rng.random() < 0.12:  # what is left of a rule
         top, thick = int(rng.integers(len(ink))), int(rng.integers(1, 4))
         start, stop = sorted(rng.integers(0, ink.shape[1], 2))
@@ -119,7 +128,11 @@ def copied(rng: np.random.Generator, ink: Ink) -> tuple[Pixels, float]:
         grain = rng.normal(0, 1, ink.shape).astype(np.float32)
         grain = cv2.GaussianBlur(grain, (0, 0), rng.uniform(1, 3))
         ink = ink + (ink > 0.15) * grain * (rng.uniform(0, 0.25) / (float(grain.std()) + 1e-6))
-    piece = np.clip(CONTOUR * ink / rng.uniform(0.35, 0.65), 0, 255).astype(np.uint8)
-    if (piece >= CONTOUR).any():
-        return piece, size
-    return np.asarray(255 * whole, np.uint8), 1.0
+    piece = np.clip(CONTOUR * _strong(ink) / rng.uniform(0.35, 0.65), 0, 255)
+    return piece.astype(np.uint8), size
+
+
+def _strong(ink: Ink) -> Ink:
+    """Return ink with full strokes: fine ones that blur has made faint are found all the same."""
+    usual = float(np.median(ink[ink >= INK * ink.max()]))
+    return ink / min(1.0, usual)

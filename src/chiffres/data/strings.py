@@ -14,20 +14,21 @@ import numpy as np
 import numpy.typing as npt
 
 from chiffres.data.dataset import Digits
-from chiffres.data.hand import HEIGHT, INK, Ink, copied, write_digit
+from chiffres.data.hand import HEIGHT, INK, PENS, Ink, copied, write_digit
 from chiffres.data.pen import Floats, slant
 from chiffres.data.strips import MARGIN, STEP, answers_for, as_strip
 from chiffres.data.strokes import CONTOUR, Pixels, bounds
 
 COUNTS = (0.17, 0.40, 0.20, 0.12, 0.07, 0.04)
 """How many strings are of one digit, of two, and so on."""
-NO_DIGITS = 0.07
+NO_DIGITS = 0.1
 """How many strings are of letters and signs, at most three, where no middle is to be found."""
 TOUCHING = 0.75
 """In how many strings neighbours mostly touch; in the others some do."""
 MIDDLE = 0.25
-"""The middle of a digit reaches so far to either side, as a share of its width, where no other
-digit's is near."""
+LEAST_MIDDLE = 3
+"""The middle of a digit reaches so far to either side, as a share of its width, or, of a 1, in
+pixels of the strip, where no other digit's is near."""
 
 
 class String(NamedTuple):
@@ -57,7 +58,7 @@ def write_string(rng: np.random.Generator, digits: Digits, no_digits: Pixels) ->
     refused = rng.random() < NO_DIGITS
     images = no_digits if refused else digits.images
     chosen = rng.integers(len(images), size=min(count, 3) if refused else count)
-    hand, pen = slant(rng, turn=3, shear=0.35, stretch=1.3), rng.normal(0.3, 1.6)
+    hand, pen = slant(rng, turn=3, shear=0.35, stretch=1.3), rng.normal(0, PENS)
     tiles = [write_digit(rng, images[index], hand, pen) for index in chosen]
     ink, spans = _beside(rng, tiles)
     values = np.zeros(0, np.uint8) if refused else digits.labels[chosen]
@@ -81,12 +82,15 @@ def _labelled(piece: Pixels, size: float, spans: Floats, values: npt.NDArray[np.
 
 
 def _is_all_there(string: String) -> bool:
-    """Whether there is ink as far to either side as middles: no digit was lost in the copy."""
+    """Whether there is ink about as far to either side as middles: no digit was lost in the copy.
+
+    The middle of a fine 1 is broader than its ink, by a column.
+    """
     inked = np.flatnonzero(string.strip.max(axis=0) >= CONTOUR) // STEP
     middles = np.flatnonzero(string.answers)
     if not (len(middles) and len(inked)):
         return not len(middles)
-    return bool(inked[0] <= middles[0] and middles[-1] <= inked[-1])
+    return bool(inked[0] <= middles[0] + 1 and middles[-1] - 1 <= inked[-1])
 
 
 def _beside(rng: np.random.Generator, tiles: Sequence[Ink]) -> tuple[Ink, Floats]:
@@ -159,7 +163,8 @@ def _answers(strip: Pixels, spans: Floats, values: npt.NDArray[np.uint8]) -> npt
     middles = spans.mean(axis=1)
     apart = np.concatenate([[np.inf], np.diff(middles), [np.inf]])
     nearest = np.minimum(apart[:-1], apart[1:])
-    reach = np.maximum(STEP / 2, np.minimum(MIDDLE * np.ptp(spans, axis=1), nearest / 2 - STEP))
+    wanted = np.maximum(LEAST_MIDDLE, MIDDLE * np.ptp(spans, axis=1))
+    reach = np.maximum(STEP / 2, np.minimum(wanted, nearest / 2 - STEP))
     for middle, far, value in zip(middles, reach, values, strict=True):
         answers[np.abs(at - middle) <= far] = value + 1
     return answers

@@ -10,7 +10,7 @@ layers = keras.layers
 
 
 def build(filters: int) -> keras.Sequential:
-    """Eight convolutions, the last one over the whole height: so many filters, then more.
+    """Eight convolutions, the last two along the strip alone: so many filters, then more.
 
     Its input is ``(n, 28, width, 1)``, a strip as in ``chiffres.data.strips``; its output
     ``(n, 1, width / 2, 11)``, the probability that no digit has its middle there, then that a 0
@@ -19,8 +19,7 @@ def build(filters: int) -> keras.Sequential:
     return keras.Sequential(
         [
             keras.Input((SIDE, None, 1)),
-            *convolution(filters),
-            *convolution(filters),
+            *convolution(filters, 5),
             layers.MaxPooling2D(),
             *convolution(2 * filters),
             *convolution(2 * filters),
@@ -30,6 +29,7 @@ def build(filters: int) -> keras.Sequential:
             layers.MaxPooling2D((2, 1)),
             *convolution(4 * filters, (3, 5)),
             *convolution(4 * filters, (SIDE // 8, 1), padding="valid"),
+            *convolution(4 * filters, (1, 5)),
             layers.Dropout(0.15),
             layers.Dense(1 + CLASSES, activation="softmax"),
         ]
@@ -37,7 +37,7 @@ def build(filters: int) -> keras.Sequential:
 
 
 def strings() -> keras.Sequential:
-    """The network that comes with Chiffres: 548,555 parameters to train."""
+    """The network that comes with Chiffres: 512,619 parameters to train."""
     return build(32)
 
 

@@ -18,7 +18,6 @@ from chiffres.data.pages.shapes import (
     from_image,
     from_ink,
     of_digits,
-    thinned,
 )
 from chiffres.data.pen import written_strokes
 
@@ -58,19 +57,6 @@ def test_a_wide_pen_closes_no_loop(mnist_5k: Dataset) -> None:
             for field in (shape.edge, shape.drawn(5 * DETAIL))
         ]
         assert loops[0] == loops[1]
-
-
-def test_a_thinned_stroke_is_one_sample_wide_and_in_one_piece(mnist_5k: Dataset) -> None:
-    shape = from_image(mnist_5k.development.images[0], int(mnist_5k.development.labels[0]))
-    ink = shape.edge > 0
-    line = thinned(ink)
-    assert not (line & ~ink).any()
-    pieces = [
-        cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[0] for mask in (ink, line)
-    ]
-    assert pieces[0] == pieces[1]
-    windows = cv2.boxFilter(line.astype(np.float32), -1, (2, 2), normalize=False)
-    assert windows.max() < 4
 
 
 def test_every_digit_has_its_forms_on_the_grid() -> None:

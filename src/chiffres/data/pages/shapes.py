@@ -7,7 +7,6 @@ the line that the pen went along is found, so that another pen can go along it.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from scipy.special import erf
 
 from chiffres.data.dataset import SIDE, Digits
 from chiffres.data.pen import Floats
+from chiffres.data.thinning import thinned
 
 Field = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -135,42 +135,6 @@ def of_digits(digits: Digits) -> Source:
         return from_image(digits.images[index], int(digits.labels[index]))
 
     return draw
-
-
-def thinned(ink: Mask) -> Mask:
-    """Return the line in the middle of the ink, one sample wide.
-
-    Source: T. Y. Zhang and C. Y. Suen, A fast parallel algorithm for thinning digital patterns,
-    Communications of the ACM 27 (1984), 236-239.
-    """
-    left = ink.astype(np.uint8)
-    while True:
-        before = int(left.sum())
-        for removable in _removable():
-            neighbours = cv2.filter2D(left, cv2.CV_16S, _WEIGHTS, borderType=cv2.BORDER_CONSTANT)
-            left &= ~removable[neighbours] & 1
-        if int(left.sum()) == before:
-            return left.astype(bool)
-
-
-_AROUND = ((0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0), (0, 0))
-"""The places of the neighbours in a 3×3 window, from above, clockwise."""
-_WEIGHTS = np.zeros((3, 3), np.float32)
-for _bit, _place in enumerate(_AROUND):
-    _WEIGHTS[_place] = 1 << _bit
-
-
-@functools.cache
-def _removable() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """Return, for each of the two half steps, which of the 256 neighbourhoods lose their middle."""
-    neighbours = (np.arange(256)[:, None] >> np.arange(8)) & 1
-    count = neighbours.sum(axis=1)
-    rises = ((neighbours == 0) & (np.roll(neighbours, -1, axis=1) == 1)).sum(axis=1)
-    above, right, below, left = neighbours[:, ::2].T
-    simple = (count >= 2) & (count <= 6) & (rises == 1)
-    first = simple & (above * right * below == 0) & (right * below * left == 0)
-    second = simple & (above * right * left == 0) & (above * below * left == 0)
-    return first.astype(np.uint8), second.astype(np.uint8)
 
 
 def _distance(mask: Mask) -> Field:
