@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
+import matplotlib
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -144,6 +146,29 @@ def test_touching_pairs_are_split(reader: Reader, sure: Sure) -> None:
         )
         right.append(reader.read(on_paper(joined)).text == f"{first}{second}")
     assert share(right) > 0.85
+
+
+def test_a_1_that_touches_its_neighbours_is_not_lost(reader: Reader, sure: Sure) -> None:
+    """Of small numbers whose strokes run together by two pixels."""
+    numbers = [name for a in range(10) for name in (f"4{a}1{(a + 3) % 10}", f"{a}1")]
+    read = [reader.read(on_paper(run_together(sure, name, 24), 20)).text for name in numbers]
+    assert share([text == name for text, name in zip(read, numbers, strict=True)]) >= 0.7
+
+
+def run_together(sure: Sure, number: str, height: int, overlap: int = 2) -> Grey:
+    """Return the number's ink, each digit so far to the left that it overlaps the one before."""
+    row, *others = (enlarged(sure[int(value)][at % 8], height) for at, value in enumerate(number))
+    for digit in others:
+        ends, begins = (np.flip(row >= 128, axis=1), digit >= 128)
+        both = ends.any(axis=1) & begins.any(axis=1)
+        room = ends.argmax(axis=1)[both] + begins.argmax(axis=1)[both]
+        left = max(0, row.shape[1] - int(room.min()) - overlap)
+        wide = np.zeros((height, max(row.shape[1], left + digit.shape[1])), np.uint8)
+        wide[:, : row.shape[1]] = row
+        part = wide[:, left : left + digit.shape[1]]
+        np.maximum(part, digit, out=part)
+        row = wide
+    return row
 
 
 def test_the_parts_of_a_reading(reader: Reader, sure: Sure) -> None:
@@ -293,6 +318,58 @@ def test_the_petals_of_a_flower_are_no_digits(reader: Reader) -> None:
     flower = load_sample_image("flower.jpg")
     half = cv2.resize(flower, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     assert reader.read(np.ascontiguousarray(half[:, : half.shape[1] // 2])).text == ""
+
+
+def test_a_crowded_number_on_its_underline_is_read(reader: Reader, sure: Sure) -> None:
+    """Around its broad strokes is more ink than around the digits of most lines."""
+    ink = cv2.dilate(np.pad(written(sure, "97540638", 50, 14), 4), np.ones((5, 5), np.uint8))
+    under = np.full((12, ink.shape[1]), 255, np.uint8)
+    page = on_paper(np.vstack([ink, under[:4] * 0, under]), 60)
+    assert reader.read(page).text == "97540638"
+
+
+def test_the_edge_of_a_table_is_no_1_before_a_number(reader: Reader, sure: Sure) -> None:
+    sheet = on_paper(written(sure, "75", 50), 90, 220, 100)
+    cv2.line(sheet, (2, 90), (8, 140), 100, 8, cv2.LINE_AA)
+    assert reader.read(sheet).text == "75"
+
+
+def test_hairlines_do_not_make_a_number_text(reader: Reader, sure: Sure) -> None:
+    """The number is cut from touching digits, and what is around it is no writing of its pen."""
+    sheet = np.full((900, 900), 228, np.uint8)
+    for x in (100, 400, 700):
+        for y in (60, 700):
+            fold = np.array([(x, y + 90), (x, y), (x + 70, y + 90), (x + 70, y)])
+            cv2.polylines(sheet, [fold], False, 190, 1, cv2.LINE_AA)
+    left, right = written(sure, "359", 70), written(sure, "28", 70)
+    both = np.pad(left, ((0, 0), (0, right.shape[1] - 10)))
+    both[:, -right.shape[1] :] = np.maximum(both[:, -right.shape[1] :], right)
+    ink = on_paper(both, 12, 228, 90)
+    sheet[400 : 400 + ink.shape[0], 240 : 240 + ink.shape[1]] = ink
+    assert reader.read(sheet).text == "35928"
+
+
+def test_the_stems_of_bold_print_are_no_1s(reader: Reader) -> None:
+    fonts = Path(matplotlib.get_data_path(), "fonts", "ttf")
+    page = Image.new("L", (480, 330), 255)
+    bold = ImageFont.truetype(fonts / "DejaVuSerif-Bold.ttf", 64)
+    ImageDraw.Draw(page).multiline_text((36, 50), "Signature\nSignature", 35, bold, spacing=36)
+    assert reader.read(page).text == ""
+
+
+def test_light_between_shadows_is_no_digit_beside_far_stronger_ink(
+    reader: Reader, sure: Sure
+) -> None:
+    """On a dark table, where light ink is looked for first, on a sheet with a shadow."""
+    table = np.full((230, 260), 50, np.uint8)
+    ink = on_paper(written(sure, "8", 90), 40, 175, 20)
+    height, width = ink.shape
+    table[20 : 20 + height, 60 : 60 + width] = ink
+    lit = np.array([(62, 22), (118, 24), (96, 100), (84, 98), (104, 40), (62, 40)])
+    shade = np.zeros(table.shape, np.uint8)
+    cv2.fillPoly(shade, [lit], 25)
+    table = np.where(table > 160, table + shade, table).astype(np.uint8)
+    assert reader.read(table).text == "8"
 
 
 def test_threads_share_a_reader(sure: Sure) -> None:

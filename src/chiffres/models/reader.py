@@ -21,17 +21,19 @@ def convolution(filters: int, size: int | tuple[int, int] = 3, padding: str = "s
 
 
 def build(filters: int) -> keras.Sequential:
-    """Five convolutions: so many filters, then twice, then four times as many."""
+    """Six convolutions, pooled after each two: so many filters, twice and four times as many."""
     return keras.Sequential(
         [
             keras.Input((28, 28, 1)),
-            *convolution(filters, 5, "valid"),
+            layers.Conv2D(filters, 3, activation="relu", kernel_initializer="he_normal"),
+            *convolution(filters),
             layers.MaxPooling2D(),
             *convolution(2 * filters),
-            *convolution(2 * filters, padding="valid"),
+            *convolution(2 * filters),
             layers.MaxPooling2D(),
             *convolution(4 * filters),
-            *convolution(4 * filters, padding="valid"),
+            *convolution(4 * filters),
+            layers.MaxPooling2D(),
             layers.Flatten(),
             layers.Dropout(0.3),
             layers.Dense(10, activation="softmax"),
@@ -40,7 +42,7 @@ def build(filters: int) -> keras.Sequential:
 
 
 def reader() -> keras.Sequential:
-    """The network that comes with Chiffres: 448,450 parameters to train."""
+    """The network that comes with Chiffres: 462,250 parameters to train."""
     return build(40)
 
 

@@ -66,6 +66,8 @@ ALL_CUT = 0.9
 letter is often a digit, all of them seldom."""
 BARS_CUT = 0.4
 """One that can be cut in 1s and nothing else counts so much: a V can, an N, an M."""
+DOUBTFUL_BAR = 0.6
+"""A bar counts so much where not all beside it are digits: of bold letters many are bars."""
 AMONG_SURE = 0.5
 """In a line of which this share is sure, what is likely is read, too."""
 LONG_NUMBER, SPACED_NUMBER, VERY_LONG_NUMBER = 3, 4, 5
@@ -110,7 +112,7 @@ def digits_only(page: Page, accept: Accept) -> list[list[Found]]:
         return []
     kept = [_written(line, usual, accept) for line in lines]
     if any(accept(found) and not at_edge(found) for line in kept for found in line):
-        kept = [line for line in kept if not all(map(at_edge, line))]
+        kept = [_without_edges(line, at_edge, accept) for line in kept]
     kept = [read for line in kept if (read := _numbers(line, accept))]
     kept = [line for line in kept if not _is_weak(line, usual)]
     inner = [
@@ -118,9 +120,10 @@ def digits_only(page: Page, accept: Accept) -> list[list[Found]]:
         for found in everything
         if not at_edge(found) and found.piece.height >= SMALL * usual.height
     ]
-    text = len(inner) >= FULL_PAGE and _share(inner, accept) < DIGITS_ON_PAGE
+    alike = [found for found in inner if _is_alike(found, usual)]
+    text = len(alike) >= FULL_PAGE and _share(alike, accept) < DIGITS_ON_PAGE
     digits = [found for line in kept for found in line if accept(found)]
-    if _is_crowded(digits, page):
+    if not any(_is_long(line, accept) for line in kept) and _is_crowded(digits, page):
         return []
     if all(found.digit == STICK for found in digits):
         others = [found for found in everything if all(found is not digit for digit in digits)]
@@ -181,12 +184,13 @@ def _ink_around(found: Found, page: Page) -> float:
 def mark_read(lines: Sequence[Sequence[Found]], accept: Accept, likely: Accept) -> None:
     """Mark what is read: what is sure, and in lines of which most is, what is likely.
 
-    A straight bit has to be sure.
+    A straight bit of its own has to be sure.
     """
     for line in lines:
         sure = float(np.mean([*map(accept, line)])) >= AMONG_SURE
         for found in line:
-            found.read = accept(found) or (sure and found.digit != STICK and likely(found))
+            bar = found.digit == STICK and not found.cut_from
+            found.read = accept(found) or (sure and not bar and likely(found))
 
 
 def _touches_edge(shape: tuple[int, ...], found: Found) -> bool:
@@ -218,6 +222,16 @@ def _median(values: Floats, weights: Floats) -> float:
     return float(values[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
+def _without_edges(line: Sequence[Found], at_edge: Accept, accept: Accept) -> list[Found]:
+    """Return what of a line is not what lies around the paper.
+
+    Among digits that do not touch the edge, one that does is sure, and no bar.
+    """
+    inner = any(accept(found) and not at_edge(found) for found in line)
+    digits = [found for found in line if accept(found) and found.digit != STICK] if inner else []
+    return [found for found in line if not at_edge(found) or found in digits]
+
+
 def _written(line: Sequence[Found], usual: Usual, accept: Accept) -> list[Found]:
     """Return what of a line may be of the same hand as the usual digit."""
     among_digits = any(accept(found) and found.digit != STICK for found in line)
@@ -225,17 +239,15 @@ def _written(line: Sequence[Found], usual: Usual, accept: Accept) -> list[Found]
 
 
 def _is_written(found: Found, usual: Usual, accepted: bool, among_digits: bool) -> bool:
+    if found.cut_from:  # a part may be small: where strokes run together the cut is a guess
+        return found.strength >= STRENGTH * usual.strength
     height, pen = found.piece.height / usual.height, found.pen / usual.pen
     if not accepted and height > DOUBTFUL_HEIGHT:
         return False
     if not accepted and found.digit == STICK and height < DOUBTFUL_STICK:
         return False
     if not accepted or found.digit != STICK:
-        return (
-            found.strength >= STRENGTH * usual.strength
-            and 1 / PEN <= pen <= PEN
-            and height >= LEAST_HEIGHT
-        )
+        return _is_alike(found, usual) and height >= LEAST_HEIGHT
     finest, weakest = (PEN, STICK_STRENGTH) if among_digits else (STICK_PEN, LONE_STRENGTH)
     low, high = STICK_HEIGHT
     return (
@@ -244,6 +256,17 @@ def _is_written(found: Found, usual: Usual, accepted: bool, among_digits: bool) 
         and 1 / finest <= pen <= finest
         and low <= height <= high
     )
+
+
+def _is_long(line: Sequence[Found], accept: Accept) -> bool:
+    """Whether a line has so many digits, bars apart, as the details of a photograph never have."""
+    return sum(accept(found) and found.digit != STICK for found in line) >= LONG_LINE
+
+
+def _is_alike(found: Found, usual: Usual) -> bool:
+    """Whether a find may be of the pen of the usual digit."""
+    strong = found.strength >= STRENGTH * usual.strength
+    return strong and 1 / PEN <= found.pen / usual.pen <= PEN
 
 
 def _is_weak(line: Sequence[Found], usual: Usual) -> bool:
@@ -257,7 +280,7 @@ def _numbers(line: Sequence[Found], accept: Accept) -> list[Found]:
     if not line:
         return []
     height = float(np.median([found.piece.height for found in line]))
-    line = [found for found in line if found.piece.height >= SMALL * height]
+    line = [found for found in line if found.cut_from or found.piece.height >= SMALL * height]
     words = _words(line, height)
     numbers = [word for word in words if _share(word, accept) >= _enough(word)]
     if _share(line, accept) >= _enough(line):  # single digits far apart are words, too
@@ -279,13 +302,16 @@ def _share(line: Sequence[Found], accept: Accept) -> float:
 
 def _scores(line: Sequence[Found], accept: Accept) -> list[float]:
     """Return 1 for each piece that is a digit, ``ALL_CUT`` for one cut in digits, else less."""
+    whole = all(map(accept, line))
     scores = []
     for _, parts in itertools.groupby(line, key=lambda found: found.cut_from or id(found)):
         found = list(parts)
         digits = float(np.mean([*map(accept, found)]))
+        bars = all(each.digit == STICK for each in found if accept(each))
         if found[0].cut_from:
-            bars = all(each.digit == STICK for each in found if accept(each))
             digits = (BARS_CUT if bars else ALL_CUT) * digits**2
+        elif bars and not whole:
+            digits *= DOUBTFUL_BAR
         scores.append(digits)
     return scores
 

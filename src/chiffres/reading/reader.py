@@ -43,6 +43,8 @@ BESIDE = 0.01
 """Where no more than this share of finer strokes is beside sure digits, all of it is read."""
 BROADEST = 0.3
 """The pen of a digit is at most this share of its height."""
+FAR_STRONGER = 1.5
+"""How many times as strong as what is beside its strokes a digit is, or as between them."""
 LEAST_LIKELY = 0.001
 """Less likely alternatives are not listed."""
 
@@ -179,9 +181,12 @@ class Reader:
 
     def _is_better(self, page: Page, likelier: Page) -> bool:
         """Whether the ink of the less likely polarity is to be read."""
-        beside = _all_read(likelier)
-        digits = [e for e in likelier.found if self._is_sure(e) and _is_plausible(e)]
+        digits, others = (
+            [each for each in some.found if self._is_sure(each) and _is_plausible(each)]
+            for some in (likelier, page)
+        )
         read = [each for each in _all_read(page) if not _is_outline(each, digits)]
+        beside = [each for each in _all_read(likelier) if not _is_faint_outline(each, others)]
         if likelier.ink.certain:
             more, most = (sum(each.digit != STICK for each in some) for some in (read, beside))
             return more > most + SURELY_MORE
@@ -261,7 +266,17 @@ def _is_plausible(found: Found) -> bool:
 def _is_outline(found: Found, others: Sequence[Found]) -> bool:
     """Whether what was found is a part of the paper's edge around the ink of a taller digit."""
     return any(
-        other.piece.height > found.piece.height and found.piece.share_in(other.piece) > 0
+        other.piece.height > found.piece.height
+        and found.strength <= FAR_STRONGER * other.strength
+        and found.piece.share_in(other.piece) > 0
+        for other in others
+    )
+
+
+def _is_faint_outline(found: Found, others: Sequence[Found]) -> bool:
+    """Whether what was found is by or between the strokes of a digit that is far stronger."""
+    return any(
+        other.strength > FAR_STRONGER * found.strength and found.piece.share_in(other.piece) > 0
         for other in others
     )
 
