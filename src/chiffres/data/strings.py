@@ -63,10 +63,18 @@ def write_string(rng: np.random.Generator, digits: Digits, no_digits: Pixels) ->
     ink, spans = _beside(rng, tiles)
     values = np.zeros(0, np.uint8) if refused else digits.labels[chosen]
     string = _labelled(*copied(rng, ink), spans, values)
-    if _is_all_there(string):
+    if not _is_all_there(string):
+        broad = cv2.dilate(ink, np.ones((5, 5), np.uint8))
+        string = _labelled(np.asarray(255 * broad, np.uint8), 1.0, spans, values)
+    if _middles(string) == len(string.digits):
         return string
-    broad = cv2.dilate(ink, np.ones((5, 5), np.uint8))
-    return _labelled(np.asarray(255 * broad, np.uint8), 1.0, spans, values)
+    return write_string(rng, digits, no_digits)  # two were too near each other
+
+
+def _middles(string: String) -> int:
+    """Return how many runs of columns are answered by a digit."""
+    there = np.concatenate([[False], string.answers > 0])
+    return int(np.count_nonzero(there[1:] & ~there[:-1]))
 
 
 def _labelled(piece: Pixels, size: float, spans: Floats, values: npt.NDArray[np.uint8]) -> String:

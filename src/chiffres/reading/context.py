@@ -228,8 +228,11 @@ def _without_edges(line: Sequence[Found], at_edge: Accept, accept: Accept) -> li
     Among digits that do not touch the edge, one that does is sure, and no bar.
     """
     inner = any(accept(found) and not at_edge(found) for found in line)
-    digits = [found for found in line if accept(found) and found.digit != STICK] if inner else []
-    return [found for found in line if not at_edge(found) or found in digits]
+    return [
+        found
+        for found in line
+        if not at_edge(found) or (inner and accept(found) and found.digit != STICK)
+    ]
 
 
 def _written(line: Sequence[Found], usual: Usual, accept: Accept) -> list[Found]:

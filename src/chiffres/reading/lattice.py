@@ -31,9 +31,11 @@ WIDE = 0.45
 """Wider pieces, in heights of the line, may be several digits, even sure ones."""
 LOW = 2.5
 """Lower ones, in widths of the pen, are bars: no digit has room for its strokes in them."""
-SEVERAL, SURELY_SEVERAL = 0.5, 0.6
+SEVERAL, SURELY_SEVERAL = 0.4, 0.6
 """A piece is cut where each of its digits is as likely as the first; where it may be one digit
 beyond doubt, as the second."""
+LIKELY = 0.5
+"""Of what is less likely among digits that touch, the classifier is asked, if it is sure."""
 BEYOND_DOUBT = 0.97
 """What the classifier is as sure of is one digit, unless it is surely several."""
 BROAD, EDGE = 10.0, 4
@@ -203,9 +205,14 @@ def _parts(
     number = split[0][1].labels[0]
     parts = classified(sheet, [piece for _, piece in split], classify)
     return [
-        dataclasses.replace(part, probabilities=middles[place].probabilities, cut_from=number)
+        dataclasses.replace(part, probabilities=_surer(middles[place], part), cut_from=number)
         for (place, _), part in zip(split, parts, strict=True)
     ]
+
+
+def _surer(middle: Middle, part: Found) -> Floats:
+    sure = middle.confidence < LIKELY and part.confidence >= SURE
+    return part.probabilities if sure else middle.probabilities
 
 
 def line_height(line: Sequence[Found]) -> float:
