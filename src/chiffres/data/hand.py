@@ -14,7 +14,7 @@ from chiffres.data.dataset import Digits, Labels
 from chiffres.data.normalize import normalize
 from chiffres.data.pen import Floats, redrawn, slant
 from chiffres.data.strokes import CONTOUR, Pixels, bounds
-from chiffres.data.thinning import thinned
+from chiffres.data.thinning import inside_of, thinned
 
 Ink = npt.NDArray[np.float32]
 
@@ -89,15 +89,9 @@ def _with_pen(ink: Ink, broader: float) -> Ink:
         return np.asarray(cv2.dilate(np.pad(ink, reach), _disc(reach)), np.float32)
     inked = ink > INK
     line = thinned(inked)
-    half = float(np.median(_to_nearest(~inked)[line]))
-    stroke = max(FINEST / 2, half + broader) + 0.5 - _to_nearest(line)
+    half = float(np.median(inside_of(inked)[line]))
+    stroke = max(FINEST / 2, half + broader) + 0.5 - inside_of(~line)
     return np.asarray(np.clip(np.maximum(cv2.erode(ink, _disc(reach)), stroke), 0, 1), np.float32)
-
-
-def _to_nearest(mask: npt.NDArray[np.bool_]) -> Ink:
-    """Return how far each pixel is from the nearest one of the mask."""
-    found = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.asarray(found, np.float32)
 
 
 def _disc(reach: int) -> Pixels:

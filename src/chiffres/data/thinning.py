@@ -1,4 +1,4 @@
-"""The line in the middle of ink: where the pen went, however broad it was."""
+"""The line in the middle of ink, where the pen went, and how far ink reaches from it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ def thinned(ink: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
             left &= cv2.LUT(neighbours, kept)
         if cv2.countNonZero(left) == before:
             return left.astype(bool)
+
+
+def inside_of(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """Return how far each pixel is from the nearest one outside the mask; 0 where it is outside."""
+    found = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(found, np.float32)
 
 
 _AROUND = ((0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0), (0, 0))

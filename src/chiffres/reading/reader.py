@@ -266,19 +266,22 @@ def _is_plausible(found: Found) -> bool:
 def _is_outline(found: Found, others: Sequence[Found]) -> bool:
     """Whether what was found is a part of the paper's edge around the ink of a taller digit."""
     return any(
-        other.piece.height > found.piece.height
-        and found.strength <= FAR_STRONGER * other.strength
-        and found.piece.share_in(other.piece) > 0
-        for other in others
+        other.piece.height > found.piece.height and not _is_far_stronger(found, other)
+        for other in _overlapping(found, others)
     )
 
 
 def _is_faint_outline(found: Found, others: Sequence[Found]) -> bool:
     """Whether what was found is by or between the strokes of a digit that is far stronger."""
-    return any(
-        other.strength > FAR_STRONGER * found.strength and found.piece.share_in(other.piece) > 0
-        for other in others
-    )
+    return any(_is_far_stronger(other, found) for other in _overlapping(found, others))
+
+
+def _overlapping(found: Found, others: Sequence[Found]) -> list[Found]:
+    return [other for other in others if found.piece.share_in(other.piece) > 0]
+
+
+def _is_far_stronger(found: Found, other: Found) -> bool:
+    return found.strength > FAR_STRONGER * other.strength
 
 
 def _ink_read(read: Sequence[Found]) -> float:

@@ -17,7 +17,7 @@ from scipy.special import erf
 
 from chiffres.data.dataset import SIDE, Digits
 from chiffres.data.pen import Floats
-from chiffres.data.thinning import thinned
+from chiffres.data.thinning import inside_of, thinned
 
 Field = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -96,14 +96,14 @@ def _area(grey: Floats | Field) -> int:
 
 def from_ink(ink: Mask, value: int, form: str = "") -> Shape:
     """Return the shape whose ink is ``ink``, ``(288, 288)``, with at least one sample of it."""
-    inside = _distance(ink)
-    edge = _smooth(inside - _distance(~ink), 2)
+    inside = inside_of(ink)
+    edge = _smooth(inside - inside_of(~ink), 2)
     spine = thinned(ink)
     away = np.arange(0, FIELD, 0.25)
-    line = np.interp(_smooth(_distance(~spine), EVENED), _evened(away), away).astype(np.float32)
+    line = np.interp(_smooth(inside_of(~spine), EVENED), _evened(away), away).astype(np.float32)
     half = float(np.median(inside[spine]))
     core = inside > BLOT * half
-    blot = BLOT * half - _distance(~core) if core.any() else np.full_like(edge, -FIELD)
+    blot = BLOT * half - inside_of(~core) if core.any() else np.full_like(edge, -FIELD)
     return Shape(value, edge, line, blot, 2 * half, form)
 
 
@@ -135,12 +135,6 @@ def of_digits(digits: Digits) -> Source:
         return from_image(digits.images[index], int(digits.labels[index]))
 
     return draw
-
-
-def _distance(mask: Mask) -> Field:
-    """Return how far each sample is from the nearest one outside the mask."""
-    found = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.asarray(found, np.float32)
 
 
 def _evened(away: Floats) -> Floats:
