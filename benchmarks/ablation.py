@@ -5,8 +5,8 @@
 Every variant trains on 40,000 of MNIST's 60,000 training digits, chosen by seed, and reads the
 other 20,000 as they are, with the reader's own augmentation, and written anew with other pens; the
 test part is not touched. It takes some ten minutes each on a core. With ``--keep``, results are
-added to that file, and what is there is not trained again. Two that differ by fewer errors than
-twice the root of their number cannot be told apart.
+added to that file, and what is there, by the same recipe, is not trained again. Two that differ by
+fewer errors than twice the root of their number cannot be told apart.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from chiffres.models import reader
 from chiffres.models.files import load_model
 from chiffres.storage import write_text
 from chiffres.training import augment
-from chiffres.training.recipe import load_recipe
+from chiffres.training.recipe import Recipe, load_recipe
 from chiffres.training.train import train
 
 TRAINED_ON = 40_000
@@ -56,6 +56,7 @@ class Figures(NamedTuple):
         augmented: with the reader's own augmentation.
         anew: written anew with other pens.
         minutes: how long the training took.
+        recipe: what was trained, as TOML.
     """
 
     errors: int
@@ -63,6 +64,7 @@ class Figures(NamedTuple):
     augmented: int
     anew: int
     minutes: float
+    recipe: str
 
     def row(self, name: str) -> str:
         """Return a row of the table."""
@@ -107,12 +109,16 @@ def split() -> Dataset:
     )
 
 
-def measure(variant: Variant, epochs: int, dataset: Dataset) -> Figures:
+def recipe_of(variant: Variant, epochs: int) -> Recipe:
+    """Return what a variant is trained by."""
+    changes = {"epochs": epochs, "data": "mnist", **variant.recipe}
+    return load_recipe("reader").model_copy(update=changes)
+
+
+def measure(variant: Variant, recipe: Recipe, dataset: Dataset) -> Figures:
     """Train a variant, and let it read the digits it has not seen."""
     augment.AUGMENTATIONS["reader"] = variant.augmentation or augment.Augmentation()
     reader.MODELS["reader"] = variant.model
-    changes = {"epochs": epochs, "data": "mnist", **variant.recipe}
-    recipe = load_recipe("reader").model_copy(update=changes)
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         run = train(recipe, Path(folder) / "run", dataset=dataset)
@@ -130,6 +136,7 @@ def measure(variant: Variant, epochs: int, dataset: Dataset) -> Figures:
         augmented=errors(predict(model, augmented.round().numpy().astype(np.uint8)), labels),
         anew=errors(predict(model, anew), anew_labels),
         minutes=minutes,
+        recipe=recipe.toml(),
     )
 
 
@@ -148,9 +155,10 @@ def main() -> None:
     dataset = split()
     print(f"errors of {len(dataset.validation_indices):,}, {arguments.epochs} epochs\n\n{HEAD}")
     for name in arguments.names or VARIANTS:
+        recipe = recipe_of(VARIANTS[name], arguments.epochs)
         figures = kept(arguments.keep).get(name)
-        if figures is None:
-            figures = measure(VARIANTS[name], arguments.epochs, dataset)
+        if figures is None or figures.recipe != recipe.toml():
+            figures = measure(VARIANTS[name], recipe, dataset)
             if arguments.keep:
                 keep(arguments.keep, name, figures)
         print(figures.row(name), flush=True)
