@@ -157,6 +157,15 @@ def test_fine_strokes_are_found_though_they_are_blurred(mnist_5k: Dataset) -> No
     assert np.mean(more) < 0.25
 
 
+def test_a_point_is_written_anew(mnist_5k: Dataset) -> None:
+    """Nothing is left of it, once it is thinned."""
+    image = np.zeros((28, 28), np.uint8)
+    image[14, 14] = 129
+    written = write_digit(np.random.default_rng(0), image, np.eye(2), -3)
+    assert np.isfinite(written).all()
+    assert written.max() > 0.5
+
+
 def test_digits_without_ink_are_not_rewritten(mnist_5k: Dataset) -> None:
     digits = mnist_5k.train.take(np.arange(5))
     assert len(rewritten(Digits(0 * digits.images, digits.labels), 5, 0)[0]) == 0

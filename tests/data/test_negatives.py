@@ -195,10 +195,11 @@ def test_a_blob_lies() -> None:
     assert np.all(rows <= columns)
 
 
-def test_scribbles_are_more_tangled_than_digits(mnist_5k: Dataset) -> None:
+def test_scribbles_and_grain_are_more_tangled_than_digits(mnist_5k: Dataset) -> None:
     rng = np.random.default_rng(0)
-    for _ in range(20):
-        assert negatives._strokes_crossed(negatives.scribble(rng)) >= negatives.TANGLED
+    for make in (negatives.scribble, negatives.grain):
+        for _ in range(20):
+            assert negatives._strokes_crossed(make(rng)) >= negatives.TANGLED
     digits = mnist_5k.development.images[:1000]
     crossed = [negatives._strokes_crossed(image) for image in digits]
     assert np.mean(np.array(crossed) < negatives.TANGLED) > 0.94

@@ -14,7 +14,7 @@ from chiffres.data.touching import touching_digits
 from chiffres.models import build_model
 from chiffres.models.backend import BACKEND
 from chiffres.training.augment import Augmentation
-from chiffres.training.batches import Batches, make_batches, with_additions
+from chiffres.training.batches import Batches, Examples, make_batches, with_additions
 from chiffres.training.loss import NOT_A_DIGIT
 from chiffres.training.recipe import Recipe
 
@@ -166,13 +166,15 @@ def test_digits_in_unusual_forms_are_rewritten_too(small: Dataset) -> None:
     np.testing.assert_array_equal(examples.labels[120:], labels)
 
 
-def test_rewritten_digits_follow_the_digits(small: Dataset) -> None:
-    examples = with_additions(small.test, asked(rewritten=0.4))
-    assert len(examples.images) == len(examples) == 140
+def test_rewritten_ones_follow_all_others(small: Dataset) -> None:
+    examples = with_additions(small.test, asked(negatives=0.5, rewritten=0.4))
+    assert len(examples.images) == len(examples) == 190
+    drawn = Examples(examples.images[:150], examples.labels[:150])
     for found, expected in zip(
-        (examples.images[100:], examples.labels[100:]), rewritten(small.test, 40, 7), strict=True
+        (examples.images[150:], examples.labels[150:]), rewritten(drawn, 40, 7), strict=True
     ):
         np.testing.assert_array_equal(found, expected)
+    assert 4 <= (examples.labels[150:] == NOT_A_DIGIT).sum() <= 25  # a third of 40
 
 
 def test_forms_are_digits_and_touching_ones_are_none(small: Dataset) -> None:

@@ -14,6 +14,7 @@ from chiffres.evaluation.predict import predict
 from chiffres.models.backend import BACKEND, keras
 from chiffres.models.named import find_model
 from chiffres.training.callbacks import Randomness
+from chiffres.training.loss import NOT_A_DIGIT
 from chiffres.training.recipe import Recipe, load_recipe
 from chiffres.training.run import Run
 from chiffres.training.train import train
@@ -128,6 +129,15 @@ def test_the_loss_is_least_where_both_agree(share: float, dense_run: Run, small:
     assert float(loss(labels, other).detach()) == pytest.approx(float(expected), rel=1e-5)
     (gradient,) = torch.autograd.grad(loss(labels, other), other)
     assert gradient.abs().sum() > 0
+
+
+def test_what_is_no_digit_is_none_to_a_teacher_too(dense_run: Run, small: Dataset) -> None:
+    teacher = Teacher([str(dense_run.folder)], 1.0)
+    teacher.see(torch.from_numpy(small.test.images[:9]))
+    alike = torch.zeros(9, 10)
+    loss = teacher.loss(lambda *_: torch.zeros(()))
+    assert float(loss(torch.full((9,), NOT_A_DIGIT), alike)) == pytest.approx(0, abs=1e-6)
+    assert float(loss(torch.arange(9), alike)) > 0.1
 
 
 def test_a_network_learns_what_its_teacher_answers(

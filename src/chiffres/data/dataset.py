@@ -6,7 +6,7 @@ import hashlib
 import itertools
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,18 @@ CLASSES = 10
 SIDE = 28
 SPLIT_SEED = 42
 """The lab's ``random_state`` of every split."""
+
+
+class Labelled(Protocol):
+    """Images with a label each, as in ``Digits``; others than digits may be among them."""
+
+    @property
+    def images(self) -> Images:
+        """``(n, 28, 28)`` uint8, 0 = background, 255 = ink."""
+
+    @property
+    def labels(self) -> Labels:
+        """``(n,)`` uint8."""
 
 
 @dataclass(frozen=True, eq=False)

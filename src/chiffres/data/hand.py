@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from chiffres.data.dataset import Digits, Labels
+from chiffres.data.dataset import Labelled, Labels
 from chiffres.data.normalize import normalize
 from chiffres.data.pen import Floats, redrawn, slant
 from chiffres.data.strokes import CONTOUR, Pixels, bounds
@@ -34,21 +34,21 @@ PENS = 2.2
 """By how many pixels pens are broader or finer than MNIST's (a standard deviation)."""
 
 
-def rewritten(digits: Digits, n: int, seed: int) -> tuple[Pixels, Labels]:
-    """Return ``n`` digits of ``digits``, each written anew by another hand.
+def rewritten(drawn: Labelled, n: int, seed: int) -> tuple[Pixels, Labels]:
+    """Return ``n`` of the images, of digits or of none, each written anew by another hand.
 
     They come to MNIST's format the way that the reader's do.
 
     Args:
-        digits: which; where none of them has ink, none is returned.
+        drawn: which; where none of them has ink, none is returned.
         n: how many.
         seed: the same one gives the same digits, and a larger ``n`` adds to them.
 
     Returns:
         Images ``(n, 28, 28)`` and labels ``(n,)``, both uint8.
     """
-    inked = digits.images.max(axis=(1, 2)) >= CONTOUR
-    return redrawn(digits, inked, _anew, n, seed, STREAM)
+    inked = drawn.images.max(axis=(1, 2)) >= CONTOUR
+    return redrawn(drawn, inked, _anew, n, seed, STREAM)
 
 
 def _anew(rng: np.random.Generator, digit: Pixels, _: int) -> Pixels:
@@ -89,6 +89,8 @@ def _with_pen(ink: Ink, broader: float) -> Ink:
         return np.asarray(cv2.dilate(np.pad(ink, reach), _disc(reach)), np.float32)
     inked = ink > INK
     line = thinned(inked)
+    if not line.any():  # of a point, none is left
+        return ink
     half = float(np.median(inside_of(inked)[line]))
     stroke = max(FINEST / 2, half + broader) + 0.5 - inside_of(~line)
     return np.asarray(np.clip(np.maximum(cv2.erode(ink, _disc(reach)), stroke), 0, 1), np.float32)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, label
 
 from chiffres.data.dataset import SIDE
 from chiffres.data.glyphs import (
@@ -146,6 +146,21 @@ def speck(rng: np.random.Generator) -> Grey:
     return _grey(spread / spread.max())
 
 
+def grain(rng: np.random.Generator) -> Grey:
+    """Draw a piece of a rough surface, as it is found where dark counts as ink."""
+    while True:
+        reach = np.exp(rng.uniform(np.log(1.5), np.log(5)))
+        long = np.exp(rng.uniform(0, np.log(2.5)))
+        side = DETAIL * BOX
+        height = gaussian_filter(rng.standard_normal((side, side)), (reach / long, reach * long))
+        ink = height > np.quantile(height, rng.uniform(0.4, 0.85))
+        pieces, _ = label(ink)
+        largest = pieces == 1 + np.argmax(np.bincount(pieces[ink])[1:])
+        drawing = normalize((largest if rng.random() < 0.7 else ink).astype(np.float64))
+        if _strokes_crossed(drawing) >= TANGLED:
+            return drawing
+
+
 def texture(rng: np.random.Generator) -> Grey:
     """Draw stripes, a check, a ramp or one shade, over the frame or in a digit's box."""
     rows, columns = np.indices((SIDE, SIDE)) - (SIDE - 1) / 2
@@ -171,7 +186,7 @@ def empty(rng: np.random.Generator) -> Grey:
 
 
 KINDS = {
-    "letter": (0.38, letter),
+    "letter": (0.34, letter),
     "symbol": (0.10, symbol),
     "pair": (0.10, pair),
     "part": (0.08, part),
@@ -179,6 +194,7 @@ KINDS = {
     "line": (0.08, line),
     "blob": (0.04, blob),
     "speck": (0.04, speck),
+    "grain": (0.04, grain),
     "texture": (0.04, texture),
     "empty": (0.02, empty),
 }

@@ -15,7 +15,7 @@ from PIL import Image
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import distance_transform_edt
 
-from chiffres.data.dataset import SIDE, Digits, Labels
+from chiffres.data.dataset import SIDE, Labelled, Labels
 from chiffres.data.image import BOX
 
 Floats = npt.NDArray[np.float64]
@@ -51,13 +51,13 @@ def gallery(
 
 
 def redrawn(
-    digits: Digits, able: npt.NDArray[np.bool_], change: Change, n: int, seed: int, stream: int
+    drawn: Labelled, able: npt.NDArray[np.bool_], change: Change, n: int, seed: int, stream: int
 ) -> tuple[Grey, Labels]:
-    """Return ``n`` digits of those that can be changed, ``(n, 28, 28)`` uint8, and their labels.
+    """Return ``n`` images of those that can be changed, ``(n, 28, 28)`` uint8, and their labels.
 
     Args:
-        digits: whose handwriting it is.
-        able: which of them can be changed, ``(len(digits),)``; where none can, none is returned.
+        drawn: what is changed.
+        able: which of them can be changed, ``(len(labels),)``; where none can, none is returned.
         change: what is done to one: a generator, its image and its label in, the image out.
         n: as for ``gallery``.
         seed: likewise.
@@ -70,8 +70,8 @@ def redrawn(
     for index in range(n):
         rng = np.random.default_rng([seed, index, stream])
         place = chosen[int(rng.integers(len(chosen)))]
-        labels[index] = digits.labels[place]
-        images[index] = change(rng, digits.images[place], int(labels[index]))
+        labels[index] = drawn.labels[place]
+        images[index] = change(rng, drawn.images[place], int(labels[index]))
     return images, labels
 
 

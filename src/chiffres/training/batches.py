@@ -11,11 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from chiffres.data import Digits
-from chiffres.data.dataset import Labels
 from chiffres.data.forms import unusual_forms
 from chiffres.data.hand import rewritten
 from chiffres.data.negatives import training_negatives
-from chiffres.data.strokes import Pixels
 from chiffres.data.touching import touching_digits
 from chiffres.models import as_input, in_input_shape
 from chiffres.models.backend import BACKEND, keras
@@ -49,27 +47,25 @@ class Examples:
 def with_additions(digits: Digits, recipe: Recipe) -> Digits | Examples:
     """Return ``digits`` and, after them, the images that the recipe adds, as shares of them.
 
-    Those are digits, in unusual forms and rewritten, and what is no digit: negatives, touching
-    digits.
+    Those are digits in unusual forms, what is no digit (negatives, touching digits), and some of
+    all of these, written anew: were digits alone, their look would say that they are digits.
     """
     if not (recipe.forms or recipe.rewritten or recipe.has_negatives):
         return digits
-    written = _with(digits, *unusual_forms(digits, round(recipe.forms * len(digits)), recipe.seed))
-    anew = rewritten(written, round(recipe.rewritten * len(digits)), recipe.seed)
-    images, labels = [written.images, anew[0]], [written.labels, anew[1]]
-    for share, make in ((recipe.negatives, _negatives), (recipe.touching, touching_digits)):
-        refused = make(digits, round(share * len(digits)), recipe.seed)
-        images.append(refused)
-        labels.append(np.full(len(refused), NOT_A_DIGIT, np.uint8))
-    return Examples(np.concatenate(images), np.concatenate(labels))
 
+    def count(share: float) -> int:
+        return round(share * len(digits))
 
-def _with(digits: Digits, images: Pixels, labels: Labels) -> Digits:
-    return Digits(np.concatenate([digits.images, images]), np.concatenate([digits.labels, labels]))
-
-
-def _negatives(_: Digits, n: int, seed: int) -> npt.NDArray[np.uint8]:
-    return training_negatives(n, seed)[0]
+    forms, labels = unusual_forms(digits, count(recipe.forms), recipe.seed)
+    negatives, _ = training_negatives(count(recipe.negatives), recipe.seed)
+    touching = touching_digits(digits, count(recipe.touching), recipe.seed)
+    none = np.full(len(negatives) + len(touching), NOT_A_DIGIT, np.uint8)
+    drawn = Examples(
+        np.concatenate([digits.images, forms, negatives, touching]),
+        np.concatenate([digits.labels, labels, none]),
+    )
+    images, labels = rewritten(drawn, count(recipe.rewritten), recipe.seed)
+    return Examples(np.concatenate([drawn.images, images]), np.concatenate([drawn.labels, labels]))
 
 
 def make_batches(

@@ -63,10 +63,10 @@ class Recipe(BaseModel):
         forms: how many digits in forms that MNIST lacks are trained on besides, as a share of the
             digits, 0 to 1: a 1 with an upstroke, a barred 7, a 9 with a hook, a slashed
             0.
-        rewritten: likewise, how many digits written anew with other pens, which come to MNIST's
-            format as those that are found in a picture do.
         negatives: likewise, how many images of no digit.
         touching: likewise, how many images of digits that touch, which are no digit either.
+        rewritten: likewise, how many of all these images are written anew with other pens, to come
+            to MNIST's format as what is found in a picture does.
         strings: whether the model reads strings of digits, written anew for each epoch, along
             strips. ``forms`` and ``negatives`` are among what they are written with.
         teacher: a run folder, a model file or the name of a shipped model, whose answers are learnt

@@ -22,7 +22,7 @@ from chiffres.native.layers import NotLowered, softmax
 from chiffres.native.processor import multiplies_bfloat16
 from chiffres.native.team import Team
 from chiffres.training.augment import Augmentation
-from chiffres.training.loss import Loss
+from chiffres.training.loss import NOT_A_DIGIT, Loss
 
 TEMPERATURE = 4.0
 """What the logits of both are divided by, so that the less likely digits count more."""
@@ -75,13 +75,17 @@ class Teacher:
     def loss(self, right: Loss) -> Loss:
         """Return the loss of labels and logits on the batch that was seen last.
 
+        Where the label is that nothing is to be read, all digits are as likely to the teacher, too.
+
         Args:
             right: the loss of what is right.
         """
 
         def taught(labels: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
             mine = torch.log_softmax(logits / TEMPERATURE, -1)
-            differs = F.kl_div(mine, self.answers, reduction="batchmean", log_target=True)
+            none = labels.reshape(-1, 1) == NOT_A_DIGIT
+            answers = self.answers.masked_fill(none, -math.log(CLASSES))
+            differs = F.kl_div(mine, answers, reduction="batchmean", log_target=True)
             # so that its gradients are as large as those of the other loss
             differs = differs * TEMPERATURE**2
             return torch.lerp(torch.as_tensor(right(labels, logits)), differs, self.share)
