@@ -349,6 +349,23 @@ def test_hairlines_do_not_make_a_number_text(reader: Reader, sure: Sure) -> None
     assert reader.read(sheet).text == "35928"
 
 
+def test_what_is_left_of_a_rule_does_not_make_a_digit_a_frame(reader: Reader, sure: Sure) -> None:
+    """A straight bit of it inside is a 1, but far weaker."""
+    for digit in sure[0]:
+        ink = enlarged(digit, 300)
+        bit = ink[60:210, ink.shape[1] // 2 :][:, :6]
+        np.maximum(bit, 70, out=bit)
+        assert reader.read(on_paper(ink, 80)).text == "0"
+
+
+def test_the_lit_part_of_a_sheet_in_the_shadow_is_no_1(reader: Reader, sure: Sure) -> None:
+    eight = enlarged(sure[8][0], 160)
+    sheet = np.pad(on_paper(eight, 40, paper=90, pen=20), ((40, 80), (0, 60)), constant_values=90)
+    lit = np.array([[eight.shape[1] + 30, 20], [eight.shape[1] + 120, 20], [215, 330], [200, 330]])
+    light = cv2.fillPoly(np.ones(sheet.shape), [lit], 2.4)
+    assert reader.read((light * sheet).astype(np.uint8)).text == "8"
+
+
 def test_the_stems_of_bold_print_are_no_1s(reader: Reader) -> None:
     fonts = Path(matplotlib.get_data_path(), "fonts", "ttf")
     page = Image.new("L", (480, 330), 255)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -50,6 +51,15 @@ def test_one_line_below_the_writing(strokes: Grey) -> None:
     sheet[150:153] = 255
     clean = without_rules(sheet)
     assert clean[148:155].max() < CONTOUR
+    assert kept(clean, strokes) == 1
+
+
+def test_a_line_that_a_crease_runs_into(strokes: Grey) -> None:
+    sheet = strokes.copy()
+    cv2.line(sheet, (280, 180), (499, 165), 170, 3)
+    sheet[180:184] = 255
+    clean = without_rules(sheet)
+    assert clean[180:184].mean() < 0.1 * 255
     assert kept(clean, strokes) == 1
 
 

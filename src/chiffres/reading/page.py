@@ -42,6 +42,8 @@ SLIVER = 0.15
 """What lies along a side of the picture and is finer, as a share of its length, is no digit."""
 COVERED = 0.5
 """What is no digit for sure and reaches over this share of one that is, is not beside it."""
+RESIDUE = 0.5
+"""What is so much weaker than a digit beyond doubt, and inside it, is what is left of a rule."""
 SPECK = 0.003
 """Ink of a smaller area, in squares of the height of the digit beside it, is no part of it."""
 
@@ -182,6 +184,8 @@ def _is_large(found: Found, least: float) -> bool:
 def _is_around(found: Found, digit: Found) -> bool:
     """Whether a find is no writing but around a digit: a box, a ring, the edge of the paper."""
     frame, inner = found.piece, digit.piece
+    if found.confidence >= SURE and digit.strength < RESIDUE * found.strength:
+        return False
     if frame.contains(inner) and frame.height > 1.5 * inner.height:
         return True
     larger = frame.width * frame.height > inner.width * inner.height

@@ -14,7 +14,7 @@ from chiffres.data.dataset import SIDE
 from chiffres.data.normalize import NEARLY_PAPER, is_normalized
 from chiffres.data.strokes import CONTOUR, bounds
 from chiffres.errors import UsageError
-from chiffres.reading.context import digits_only, mark_read, sole_digit
+from chiffres.reading.context import STRENGTH, digits_only, mark_read, sole_digit
 from chiffres.reading.ink import (
     NOISY,
     Floats,
@@ -189,7 +189,8 @@ class Reader:
         beside = [each for each in _all_read(likelier) if not _is_faint_outline(each, others)]
         if likelier.ink.certain:
             more, most = (sum(each.digit != STICK for each in some) for some in (read, beside))
-            return more > most + SURELY_MORE
+            bars_alone = bool(beside) and not most
+            return more > most + (0 if bars_alone else SURELY_MORE)
         return 0.5 * _ink_read(read) > _ink_read(beside)
 
     def reading(self, picture: Picture, page: Page) -> Reading:
@@ -268,7 +269,14 @@ def _is_outline(found: Found, others: Sequence[Found]) -> bool:
     return any(
         other.piece.height > found.piece.height and not _is_far_stronger(found, other)
         for other in _overlapping(found, others)
+        if not _is_lit_beside(other, found)
     )
+
+
+def _is_lit_beside(bar: Found, digit: Found) -> bool:
+    """Whether a bar may be what a shadow left lit beside a digit, which is not far weaker."""
+    bars = (bar.digit == STICK, digit.digit == STICK)
+    return bars == (True, False) and digit.strength >= STRENGTH * bar.strength
 
 
 def _is_faint_outline(found: Found, others: Sequence[Found]) -> bool:

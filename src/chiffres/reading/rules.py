@@ -18,6 +18,8 @@ from chiffres.reading.ink import Floats, components
 from chiffres.reading.morphology import closed
 from chiffres.reading.picture import Pixels
 
+Doubles = npt.NDArray[np.float64]
+
 FAINT = CONTOUR // 2
 """A rule is followed through what is weaker than ink: near writing much is asked of ink."""
 RUN = 0.012
@@ -40,6 +42,8 @@ CROSSED = 1.7
 """Where the ink along a rule is this many times as wide as the rule, something crosses it."""
 STRONGER = 1.4
 """Where it is this many times as strong as around, a stroke lies along it."""
+FITS = 4
+"""How often a line is fitted, each time to the nearer half of what it is made of."""
 LEAST_SIDE = 64
 """In a smaller picture, in pixels, a line from side to side is as short as a stroke."""
 MOST = 120
@@ -152,9 +156,7 @@ def _fitted(
     plain = thickness[columns] <= CROSSED * line
     if plain.sum() < 0.5 * width:
         return None
-    along = columns / width
-    curve = np.polyfit(along[plain], rows[plain], 2)
-    residual = np.abs(np.polyval(curve, along[plain]) - rows[plain])
+    curve, residual = _bowed(columns[plain] / width, rows[plain])
     if np.median(residual) > max(1.0, 0.5 * line) or abs(curve[0]) > 0.03 * width:
         return None
     fit = np.polyval(curve, np.arange(width) / width) + y
@@ -167,6 +169,20 @@ def _fitted(
         float(curve[1] / width),
         max(1.0, float(np.median(ink[middle, np.arange(x, x + width)]))),
     )
+
+
+def _bowed(along: Doubles, rows: Doubles) -> tuple[Doubles, Doubles]:
+    """Return the parabola along most of the rows, and how far each is from it.
+
+    Those that are farther than half of them are left out of it, and it is fitted anew: what a line
+    touches belongs to its component, too (P. Rousseeuw, Least Median of Squares Regression, 1984).
+    """
+    residual = np.zeros(len(rows))
+    for _ in range(FITS):
+        near = residual <= np.median(residual)
+        curve = np.polyfit(along[near], rows[near], 2)
+        residual = np.asarray(np.abs(np.polyval(curve, along) - rows))
+    return curve, residual
 
 
 def _without(ink: Pixels, rules: list[Rule]) -> Pixels:
