@@ -21,19 +21,21 @@ def convolution(filters: int, size: int | tuple[int, int] = 3, padding: str = "s
 
 
 def build(filters: int) -> keras.Sequential:
-    """Six convolutions, pooled after each two: so many filters, twice and four times as many."""
+    """Five convolutions, pooled twice: so many filters of 5×5, then twice and four times as many.
+
+    A third of the work of six of 3×3 that are pooled thrice: the first layers, of large maps, are
+    what costs.
+    """
     return keras.Sequential(
         [
             keras.Input((28, 28, 1)),
-            layers.Conv2D(filters, 3, activation="relu", kernel_initializer="he_normal"),
-            *convolution(filters),
+            *convolution(filters, 5, "valid"),
             layers.MaxPooling2D(),
             *convolution(2 * filters),
-            *convolution(2 * filters),
+            *convolution(2 * filters, padding="valid"),
             layers.MaxPooling2D(),
             *convolution(4 * filters),
-            *convolution(4 * filters),
-            layers.MaxPooling2D(),
+            *convolution(4 * filters, padding="valid"),
             layers.Flatten(),
             layers.Dropout(0.3),
             layers.Dense(10, activation="softmax"),
@@ -42,7 +44,7 @@ def build(filters: int) -> keras.Sequential:
 
 
 def reader() -> keras.Sequential:
-    """The network that comes with Chiffres: 462,250 parameters to train."""
+    """The network that comes with Chiffres: 448,450 parameters to train."""
     return build(40)
 
 
