@@ -194,8 +194,9 @@ def multiply_zeros(x: torch.Tensor, dense: torch.Tensor) -> torch.Tensor:
 
 
 def convolves(height: int, width: int, channels: int, filters: int) -> bool:
-    """Whether ``convolve`` is made for maps of such a size: small enough to stay near at hand."""
-    return channels % 16 == filters % 16 == 0 and height * width * (channels + filters) <= 2**13
+    """Whether ``convolve`` is made for such a layer: maps and weights that stay near at hand."""
+    near = height * width * (channels + filters) <= 2**13 and channels * filters <= 2**11
+    return channels % 16 == filters % 16 == 0 and near
 
 
 def convolve(
