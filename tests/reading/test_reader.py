@@ -151,13 +151,21 @@ def test_touching_pairs_are_split(reader: Reader, sure: Sure) -> None:
 def test_a_1_that_touches_its_neighbours_is_not_lost(reader: Reader, sure: Sure) -> None:
     """Of small numbers whose strokes run together by two pixels."""
     numbers = [name for a in range(10) for name in (f"4{a}1{(a + 3) % 10}", f"{a}1")]
-    read = [reader.read(on_paper(run_together(sure, name, 24), 20)).text for name in numbers]
-    assert share([text == name for text, name in zip(read, numbers, strict=True)]) >= 0.7
+    right = [
+        reader.read(on_paper(run_together(sure, name, 24, first), 20)).text == name
+        for first in (0, 2, 4, 6)
+        for name in numbers
+    ]
+    assert share(right) >= 0.7
 
 
-def run_together(sure: Sure, number: str, height: int, overlap: int = 2) -> Grey:
-    """Return the number's ink, each digit so far to the left that it overlaps the one before."""
-    row, *others = (enlarged(sure[int(value)][at % 8], height) for at, value in enumerate(number))
+def run_together(sure: Sure, number: str, height: int, first: int = 0, overlap: int = 2) -> Grey:
+    """Return the number's ink, each digit so far to the left that it overlaps the one before.
+
+    Of each value's digits the one at ``first`` is the first one's, and so on.
+    """
+    digits = [sure[int(value)][at % 8] for at, value in enumerate(number, first)]
+    row, *others = (enlarged(digit, height) for digit in digits)
     for digit in others:
         ends, begins = (np.flip(row >= 128, axis=1), digit >= 128)
         both = ends.any(axis=1) & begins.any(axis=1)
@@ -246,7 +254,7 @@ def test_forms_that_are_not_mnist_s(reader: Reader, form: str) -> None:
 
 
 def test_what_is_likely_is_read_where_it_is_all_there_is(reader: Reader) -> None:
-    page = drawn([(0, 60), (44, 8), (46, 92)])
+    page = drawn([(0, 36), (44, 8), (24, 92)])
     (digit,) = reader.read(page).digits
     above = (1 + digit.confidence) / 2
     asking = Reader(threads=1)
@@ -356,14 +364,6 @@ def test_what_is_left_of_a_rule_does_not_make_a_digit_a_frame(reader: Reader, su
         bit = ink[60:210, ink.shape[1] // 2 :][:, :6]
         np.maximum(bit, 70, out=bit)
         assert reader.read(on_paper(ink, 80)).text == "0"
-
-
-def test_the_lit_part_of_a_sheet_in_the_shadow_is_no_1(reader: Reader, sure: Sure) -> None:
-    eight = enlarged(sure[8][0], 160)
-    sheet = np.pad(on_paper(eight, 40, paper=90, pen=20), ((40, 80), (0, 60)), constant_values=90)
-    lit = np.array([[eight.shape[1] + 30, 20], [eight.shape[1] + 120, 20], [215, 330], [200, 330]])
-    light = cv2.fillPoly(np.ones(sheet.shape), [lit], 2.4)
-    assert reader.read((light * sheet).astype(np.uint8)).text == "8"
 
 
 def test_the_stems_of_bold_print_are_no_1s(reader: Reader) -> None:

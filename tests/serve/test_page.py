@@ -129,7 +129,7 @@ def test_the_network_is_seen_and_a_sum_followed(page: Page) -> None:
     maps.nth(2).click()
     page.wait_for_selector("#inspector:not([hidden])", timeout=READ)
     assert page.inner_text("#inspector-title") == FRENCH("serve_inspector_title", number=3)
-    assert page.locator("#products td").count() == 27
+    assert page.locator("#products td").count() == 3 * 5 * 5
     before = page.inner_text("#formula")
     page.locator("#large").press("ArrowUp")
     page.locator("#large").click(position={"x": 5, "y": 5})
