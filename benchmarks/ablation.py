@@ -87,7 +87,7 @@ VARIANTS = {
     "effects twice as frequent": Variant(augmentation=with_effects(2)),
     "no effects": Variant(augmentation=with_effects(0, wild=0.0)),
     "no augmentation": Variant(augmentation=None),
-    "as many written anew": Variant({"rewritten": 1.0}),
+    "nothing written anew": Variant({"rewritten": 0.0}),
     "no forms that MNIST lacks": Variant({"forms": 0.0}),
     "nothing to refuse": Variant({"negatives": 0.0, "touching": 0.0}),
     "label smoothing 0.1": Variant({"label_smoothing": 0.1}),

@@ -184,12 +184,11 @@ def _is_large(found: Found, least: float) -> bool:
 def _is_around(found: Found, digit: Found) -> bool:
     """Whether a find is no writing but around a digit: a box, a ring, the edge of the paper."""
     frame, inner = found.piece, digit.piece
-    if found.confidence >= SURE and digit.strength < RESIDUE * found.strength:
-        return False
+    sure = found.confidence >= SURE
     if frame.contains(inner) and frame.height > 1.5 * inner.height:
-        return True
+        return not (sure and digit.strength < RESIDUE * found.strength)
     larger = frame.width * frame.height > inner.width * inner.height
-    return found.confidence < SURE and larger and inner.share_in(frame) >= COVERED
+    return not sure and larger and inner.share_in(frame) >= COVERED
 
 
 def _put_beside(fragments: Sequence[Found], lines: list[list[Found]]) -> None:

@@ -37,8 +37,8 @@ MORE = 1.05
 LIKELY = 0.5
 """The confidence of a digit that is read for what is around it: sure digits, or nothing at all."""
 SURE_IF_CUT = 0.82
-"""That of digits that touch, which another network answers for: of its answers from 0.6 to 0.7,
-92 % are right (strings of the validation part)."""
+"""The confidence from which on a digit that touches others is sure, at the latest: another network
+answers for those, of whose answers from 0.6 to 0.7 92 % are right (validation part)."""
 SURELY_MORE = 1
 """In the polarity that was thought the wrong one, if it is not, there are more digits by more than
 this: between strokes and within loops one may be found."""
@@ -89,9 +89,9 @@ class Reader:
         self._network = Network(*model_bytes(model), threads=threads)
         self._networks = Networks(self._network, StringNetwork(threads=threads))
         self.reject_below = self._network.threshold if reject_below is None else reject_below
-        self.likely = min(LIKELY, self.reject_below) if reject_below is None else reject_below
-        self.sure_if_cut = (
-            min(SURE_IF_CUT, self.reject_below) if reject_below is None else reject_below
+        self.likely, self.sure_if_cut = (
+            min(each, self.reject_below) if reject_below is None else reject_below
+            for each in (LIKELY, SURE_IF_CUT)
         )
 
     def read(self, picture: AnyPicture) -> Reading:
