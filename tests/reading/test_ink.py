@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
 from chiffres.data.strokes import CONTOUR
-from chiffres.reading.ink import find_ink, to_shades
+from chiffres.reading.ink import components, find_ink, to_shades
 from tests.reading.made import Grey, on_paper, row_of
 
 
@@ -85,3 +87,20 @@ def test_any_picture_has_maps_of_its_shape_and_inverted_the_same(
         assert ink.map.shape == ink.contrast.shape == picture.shape
         twin = [other for other in inverted if other.dark != ink.dark]
         assert all((other.map == ink.map).all() for other in twin)
+
+
+@given(
+    inked=arrays(
+        np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=24), elements=st.booleans()
+    )
+)
+def test_components_are_those_of_opencv(inked: Grey) -> None:
+    count, labels, stats = components(inked)
+    counted, labelled, measured, _ = cv2.connectedComponentsWithStats(inked, ltype=cv2.CV_32S)
+    pairs = {(int(one), int(other)) for one, other in zip(labels.flat, labelled.flat, strict=True)}
+    inks = [pair for pair in pairs if pair != (0, 0)]
+    assert count == counted
+    assert len(inks) == count - 1  # the same ones, perhaps in another order
+    for one, other in inks:
+        np.testing.assert_array_equal(stats[one], measured[other])
+    assert stats[0].tolist() == [0, 0, *inked.shape[::-1], int((inked == 0).sum())]

@@ -71,14 +71,16 @@ def test_digits_alone_are_left_alone(strokes: Grey, sure: dict[int, list[Grey]])
         assert kept(without_rules(digit), digit) > 0.97
 
 
-def test_where_a_rule_runs(strokes: Grey) -> None:
-    sheet = np.zeros((200, 500), np.uint8)
+@pytest.mark.parametrize(("height", "width"), [(200, 500), (1500, 2003)])
+def test_where_a_rule_runs(height: int, width: int) -> None:
+    sheet = np.zeros((height, width), np.uint8)
     sheet[120:124, 5:] = 200
+    assert not without_rules(sheet).any()
     lying, upright = find_rules(sheet)
     assert not upright
     (rule,) = lying
     assert rule.start == pytest.approx(5, abs=10)
-    assert rule.stop == pytest.approx(500, abs=10)
+    assert rule.stop == pytest.approx(width, abs=10)
     assert rule.rows == pytest.approx(121.5, abs=1)
     assert rule.width == pytest.approx(4, abs=1)
     assert rule.strength == pytest.approx(200, abs=1)

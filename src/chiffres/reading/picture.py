@@ -104,9 +104,8 @@ def _grey_or_rgb(image: Image.Image) -> Pixels:
     if image.mode.startswith(("I", "F")):
         return eight_bits(np.asarray(image))
     opaque = on_paper(image)
-    if opaque.mode not in ("1", "L", "LA"):
-        return np.asarray(opaque.convert("RGB"))
-    return np.asarray(opaque.convert("L"))
+    mode = "L" if opaque.mode in ("1", "L", "LA") else "RGB"
+    return np.asarray(opaque if opaque.mode == mode else opaque.convert(mode))
 
 
 def _from_array(array: npt.NDArray[np.generic]) -> Picture:

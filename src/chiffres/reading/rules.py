@@ -24,6 +24,8 @@ FAINT = CONTOUR // 2
 """A rule is followed through what is weaker than ink: near writing much is asked of ink."""
 RUN = 0.012
 """The pieces that a rule is found by, as a share of its direction's side of the picture."""
+SAMPLES = 8
+"""At so many columns of a piece it is looked where it goes on; in large pictures these are few."""
 SHORTEST = 9
 """The shortest such piece, in pixels; nor is it shorter than twice the width of strokes."""
 BRIDGED = 0.12
@@ -119,16 +121,20 @@ def _rules(runs: Pixels, ink: Pixels, run: int, whole: float) -> list[Rule]:
     side = runs.shape[1]
     if side < LEAST_SIDE or cv2.countNonZero(runs) < PART * side:
         return []
-    joined = _closed(runs, run) | (_closed(runs, round(BRIDGED / 2 * side)) & (ink >= FAINT))
-    _, labels, stats = components(joined)
-    widths = stats[1:, cv2.CC_STAT_WIDTH]
+    step = max(1, run // SAMPLES)
+    seen, inked = np.ascontiguousarray(runs[:, ::step]), ink[:, ::step] >= FAINT
+    bridged = _closed(seen, round(BRIDGED / 2 * side / step)) & inked
+    _, labels, stats = components(_closed(seen, round(run / step)) | bridged)
+    widths = step * stats[1:, cv2.CC_STAT_WIDTH]
     long = np.flatnonzero(widths >= PART * side) + 1
     # a single one is a line only if it is whole
     too_short = len(long) < 2 and widths.max(initial=0) < whole * side
     if too_short or len(long) > MOST:
         return []
     found = [
-        rule for label in long if (rule := _fitted(labels, stats[label], label, ink)) is not None
+        rule
+        for label in long
+        if (rule := _fitted(labels, stats[label], label, ink, step)) is not None
     ]
     return [
         rule
@@ -139,13 +145,21 @@ def _rules(runs: Pixels, ink: Pixels, run: int, whole: float) -> list[Rule]:
 
 
 def _fitted(
-    labels: npt.NDArray[np.int32], stats: npt.NDArray[np.int32], label: np.intp, ink: Pixels
+    labels: npt.NDArray[np.int32],
+    stats: npt.NDArray[np.int32],
+    label: np.intp,
+    ink: Pixels,
+    step: int,
 ) -> Rule | None:
-    """Return the line along a component, or None where it is not straight and thin enough."""
-    x, y, width, height, _ = stats
+    """Return the line along a component, or None where it is not straight and thin enough.
+
+    The labels are of each ``step``-th column.
+    """
+    x, y, samples, height, _ = stats
+    width = step * samples
     if height > STEEPEST * width + 0.1 * width:
         return None
-    member = labels[y : y + height, x : x + width] == label
+    member = labels[y : y + height, x : x + samples] == label
     thickness = member.sum(axis=0)
     columns = np.flatnonzero(thickness)
     rows = (member * np.arange(height)[:, None]).sum(axis=0)[columns] / thickness[columns]
@@ -154,20 +168,22 @@ def _fitted(
     if width < THIN * rule_width:
         return None
     plain = thickness[columns] <= CROSSED * line
-    if plain.sum() < 0.5 * width:
+    if plain.sum() < 0.5 * samples:
         return None
-    curve, residual = _bowed(columns[plain] / width, rows[plain])
+    curve, residual = _bowed(columns[plain] / samples, rows[plain])
     if np.median(residual) > max(1.0, 0.5 * line) or abs(curve[0]) > 0.03 * width:
         return None
-    fit = np.polyval(curve, np.arange(width) / width) + y
+    # it may begin right after the column before, and end right before the one after
+    along = np.arange(max(0, step * (x - 1) + 1), min(ink.shape[1], step * x + width))
+    fit = np.polyval(curve, along / width - x / samples) + y
     middle = np.clip(np.rint(fit), 0, ink.shape[0] - 1).astype(int)
     return Rule(
-        int(x),
-        int(x + width),
+        int(along[0]),
+        int(along[-1]) + 1,
         fit.astype(np.float32),
         rule_width,
         float(curve[1] / width),
-        max(1.0, float(np.median(ink[middle, np.arange(x, x + width)]))),
+        max(1.0, float(np.median(ink[middle, along]))),
     )
 
 
