@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from chiffres.bench import engines, pictures, processes
 from chiffres.bench.reading import ALL, SPEED, VARIED, bench_reading, score, steps
 from chiffres.bench.rows import Measured, Row
-from chiffres.bench.sets import SETS, Layout, cases, mnist_files, optical
+from chiffres.bench.sets import SETS, Layout, cases, cut_outs, mnist_files, optical
 from chiffres.bench.variants import SCALES, TURNED, VARIANTS, Original
 from chiffres.cli import app
 from chiffres.data import Dataset, load_dataset
@@ -61,7 +61,8 @@ def test_every_set_is_read(measured: Measured) -> None:
     json.dumps(document)
     assert (document["schema"], document["bench"]) == (1, "reading")
     shares = {row["subject"]: row for row in document["rows"] if row["engine"] == "chiffres"}
-    assert shares.keys() >= {*SETS, *VARIANTS, "mnist-files", "optical", "photograph", "28x28"}
+    kinds = {*SETS, *VARIANTS, "mnist-files", "optical", "cut-outs", "photograph", "28x28"}
+    assert shares.keys() >= kinds
     for row in document["rows"]:
         if row["unit"] == "share":
             low, high = row["interval"]
@@ -83,7 +84,7 @@ def test_what_was_measured_becomes_a_table(measured: Measured) -> None:
 
 def test_the_pictures_are_written_with_what_was_read(measured: Measured) -> None:
     folder = Path(measured.machine["folder"])
-    assert {each.name for each in folder.iterdir()} == {*SETS, "optical", VARIED}
+    assert {each.name for each in folder.iterdir()} == {*SETS, "optical", "cut-outs", VARIED}
     for name in SETS:
         manifest = json.loads((folder / name / "manifest.json").read_text(encoding="utf-8"))
         assert len(manifest) == 3
@@ -132,6 +133,15 @@ def test_a_set_is_made_of_its_seed(mnist_5k: Dataset) -> None:
 def test_scikit_learns_digits_are_tested_on_those_never_seen() -> None:
     tested, others = (optical(part, 2000, seed=0) for part in ("test", "validation"))
     assert (len(tested), len(others)) == (180, 1617)
+
+
+def test_cut_outs_reach_from_top_to_bottom(mnist_5k: Dataset) -> None:
+    for case in cut_outs(mnist_5k.validation, 30, seed=1):
+        picture = np.asarray(case.picture)
+        ink = picture if case.made["light on dark"] else 255 - picture
+        assert ink.shape[0] == ink.shape[1] == pytest.approx(16 * case.made["scale"], abs=1)
+        rows = np.flatnonzero(ink.max(axis=1) > 64)
+        assert rows[-1] + 1 - rows[0] >= 0.9 * len(ink)
 
 
 @given(st.sampled_from(sorted(TURNED)), st.integers(0, 2**32))

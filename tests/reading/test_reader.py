@@ -90,6 +90,26 @@ def test_scale_does_not_matter(reader: Reader, sure: Sure, scale: float) -> None
     assert all(same)
 
 
+@pytest.mark.parametrize("side", [16, 60, 300])
+@pytest.mark.parametrize(("paper", "pen"), [(0, 255), (235, 30), (90, 160)])
+def test_digits_that_fill_their_pictures_are_read(
+    reader: Reader, sure: Sure, side: int, paper: int, pen: int
+) -> None:
+    """As in collections of scanned digits: each cut out, and stretched to a small square."""
+    wrong = []
+    for value in set(sure) - {1}:
+        for digit in sure[value][:4]:
+            ink = cv2.resize(enlarged(digit, 16), (16, 16), interpolation=cv2.INTER_AREA)
+            ink = cv2.resize(ink, (side, side), interpolation=cv2.INTER_CUBIC)
+            reading = reader.read(on_paper(ink, 0, paper, pen))
+            wrong += [(value, reading.text)] if reading.text != str(value) else []
+            for found in reading.digits:
+                left, top, width, height = found.box
+                assert left >= 0 <= top
+                assert max(left + width, top + height) <= side
+    assert len(wrong) <= 3, wrong  # of 36
+
+
 @pytest.mark.parametrize("orientation", range(2, 9))
 def test_a_turned_file_reads_as_it_is_seen(reader: Reader, sure: Sure, orientation: int) -> None:
     turns: dict[int, Callable[[Grey], Grey]] = {

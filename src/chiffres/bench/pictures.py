@@ -37,6 +37,7 @@ READ = {
     ("lines", "read right"): "reading_lines",
     ("mnist-files", "read right"): "reading_files",
     ("optical", "read right"): "reading_optical",
+    ("cut-outs", "read right"): "reading_cut_outs",
     ("blank", "read right"): "reading_blank",
     ("inverted", "same reading"): "reading_inverted",
     ("turned", "same reading"): "reading_turned",

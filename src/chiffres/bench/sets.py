@@ -22,6 +22,7 @@ from chiffres.data.pages.blank import blank
 from chiffres.data.pages.forms import pen_drawn
 from chiffres.data.pages.shapes import of_digits
 from chiffres.data.pages.sketch import sketch
+from chiffres.data.strokes import CONTOUR, bounds
 from chiffres.errors import UsageError
 
 AnyPicture = bytes | npt.NDArray[np.uint8]
@@ -142,18 +143,55 @@ def optical(part: str, n: int, seed: int) -> list[Case]:
     found = []
     for index in rng.permutation(chosen)[:n]:
         small = np.round(bunch.images[index] * (255 / 16)).astype(np.uint8)
-        scale = float(np.exp(rng.uniform(np.log(3), np.log(40))))
-        how = str(rng.choice(list(ENLARGED)))
         margin = int(rng.integers(0, 9))
-        large = _scaled(np.pad(small, margin), scale, ENLARGED[how])
-        dark = bool(rng.random() < 0.5)
-        made = {"scale": round(scale, 1), "enlarged": how, "margin": margin, "light on dark": dark}
-        found.append(Case(large if dark else 255 - large, [str(bunch.target[index])], made))
+        found.append(_scaled_up(np.pad(small, margin), bunch.target[index], (3, 40), rng))
     return found
 
 
+def cut_outs(digits: Digits, n: int, seed: int) -> list[Case]:
+    """Return digits as collections of scanned ones have them: cut out to 16×16, without a margin.
+
+    They are stretched to the square, but for those that are slender; then scaled up by 1 to 20,
+    dark or light.
+
+    Args:
+        digits: what to cut out.
+        n: how many, at most.
+        seed: decides which, and how each is scaled.
+    """
+    rng = np.random.default_rng([seed, len(SETS) + 1])
+    found = []
+    for index in rng.permutation(len(digits.labels))[:n]:
+        top, bottom, left, right = bounds(digits.images[index] >= CONTOUR)
+        ink = digits.images[index][top:bottom, left:right]
+        slender = SQUARE * (right - left) / (bottom - top)
+        width = SQUARE if slender > SQUARE / 2 else max(2, round(slender))
+        ink = cv2.resize(ink, (width, SQUARE), interpolation=cv2.INTER_LINEAR)
+        beside = SQUARE - width
+        small = np.pad(ink, ((0, 0), (beside // 2, beside - beside // 2)))
+        found.append(_scaled_up(small, digits.labels[index], (1, 20), rng))
+    return found
+
+
+SQUARE = 16
+"""The side of what is cut out, in pixels, as in the digits of the United States Postal Service."""
 ENLARGED = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC, "lanczos": cv2.INTER_LANCZOS4}
 """How pictures are enlarged."""
+
+
+def _scaled_up(
+    small: npt.NDArray[np.uint8],
+    label: np.integer[Any],
+    limits: tuple[float, float],
+    rng: np.random.Generator,
+) -> Case:
+    """Return a digit scaled up, by a factor within the limits, light on dark or dark on light."""
+    scale = float(np.exp(rng.uniform(*np.log(limits))))
+    how = str(rng.choice(list(ENLARGED)))
+    large = _scaled(small, scale, ENLARGED[how])
+    dark = bool(rng.random() < 0.5)
+    made = {"scale": round(scale, 1), "enlarged": how, "light on dark": dark}
+    return Case(large if dark else 255 - large, [str(label)], made)
 
 
 def _scaled(picture: npt.NDArray[np.uint8], scale: float, method: int) -> npt.NDArray[np.uint8]:

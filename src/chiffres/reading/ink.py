@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from chiffres.data.strokes import CONTOUR
+from chiffres.data.strokes import CONTOUR, bounds
 from chiffres.reading.morphology import closed, dilated, eroded
 from chiffres.reading.picture import Pixels
 
@@ -59,6 +59,13 @@ DETAIL, DARKER = 0.3, 1.08
 in it, at least the first share of its depth, is the second number of times as dark: writing."""
 SMOOTH = 24
 """By no more grey levels does the light change within the reach of a stroke from the border."""
+FILLING, SPANNING, APART = (0.1, 0.65), 0.75, 0.75
+"""Ink fills its picture where it is such a share of it, least and most, reaches over such a share
+of its height, and such a share of the variance of the shades is between ink and paper."""
+OF_FRAME, PARTS = 0.5, 20
+"""Then no more than this share of the picture's frame is ink, nor is it in more parts."""
+MARGIN = 0.25
+"""The margin that such a picture is given, as a share of its longer side."""
 SHARP = 0.7
 """Within the width of a fine stroke an edge of ink has this share of the ink's depth."""
 
@@ -81,6 +88,15 @@ class Ink(NamedTuple):
     certain: bool
     finer: Ink | None = None
 
+    def within(self, margin: int) -> Ink:
+        """Return the ink without a margin, ``margin`` pixels wide."""
+        inner = slice(margin, -margin)
+        return self._replace(
+            map=self.map[inner, inner],
+            contrast=self.contrast[inner, inner],
+            finer=self.finer and self.finer.within(margin),
+        )
+
 
 @dataclass(frozen=True)
 class _Coarse:
@@ -91,13 +107,12 @@ class _Coarse:
     broad: int
 
 
-def find_ink(pixels: Pixels) -> Iterator[Ink]:
+def find_ink(shades: Pixels) -> Iterator[Ink]:
     """Yield the ink in a picture, in the likelier polarity first, then in the other.
 
     Args:
-        pixels: ``(height, width)`` or ``(height, width, 3)`` RGB uint8.
+        shades: ``(height, width)`` uint8, as ``to_shades`` returns it.
     """
-    shades = to_shades(pixels)
     as_it_is = _coarse(shades)
     dark, certain = polarity(as_it_is)
     for each in (dark, not dark):
@@ -105,10 +120,40 @@ def find_ink(pixels: Pixels) -> Iterator[Ink]:
         yield _ink(turned, as_it_is if each else _coarse(turned), each, certain)
 
 
-def dark_ink(pixels: Pixels) -> Ink:
+def dark_ink(shades: Pixels) -> Ink:
     """Return the ink in a picture of which it is known that it is darker than the paper."""
-    shades = to_shades(pixels)
     return _ink(shades, _coarse(shades), dark=True, certain=True)
+
+
+def filling_ink(shades: Pixels) -> tuple[Ink, int] | None:
+    """Return the ink of writing that fills its picture, as if it were cut out of a wider one.
+
+    Where most of a picture is ink, and strokes end with it, its paper cannot be estimated from
+    what is around them. Of two plain shades it need not be: it is the other one.
+
+    Returns:
+        The ink with a margin of paper around it, and how many pixels wide that is; None where the
+        picture is not of two shades, or has room around its ink.
+    """
+    coarse = _coarse(shades)
+    _, light = cv2.threshold(coarse.shades, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    means = [cv2.mean(coarse.shades, mask)[0] for mask in (light, 1 - light)]
+    share = cv2.mean(light)[0]
+    if share * (1 - share) * (means[0] - means[1]) ** 2 < APART * coarse.shades.var():
+        return None
+    dark, _ = polarity(coarse)
+    inked = light == (not dark)
+    if not FILLING[0] <= inked.mean() <= FILLING[1] or _frame(inked).mean() > OF_FRAME:
+        return None
+    top, bottom, _, _ = bounds(inked)
+    if bottom - top < SPANNING * len(inked) or components(inked.view(np.uint8))[0] > PARTS + 1:
+        return None
+    margin = max(2, round(MARGIN * max(shades.shape)))
+    sides = (margin, margin, margin, margin)
+    turned, small = (each if dark else 255 - each for each in (shades, coarse.shades))
+    paper = float(np.median(small[~inked]))
+    around = cv2.copyMakeBorder(turned, *sides, cv2.BORDER_CONSTANT, value=paper)
+    return _ink(around, _coarse(around), dark, certain=True), margin
 
 
 def _ink(shades: Pixels, coarse: _Coarse, dark: bool, certain: bool) -> Ink:
@@ -201,9 +246,12 @@ def _dark_share(shades: Pixels, size: int) -> float:
 
 def frame_is_light(shades: Pixels) -> bool:
     """Whether the frame of a picture, mostly paper, is lighter than the middle of its shades."""
-    frame = np.concatenate([shades[0], shades[-1], shades[:, 0], shades[:, -1]])
     low, high = _percentiles(shades, 1, 99)
-    return _percentiles(frame, 50)[0] > (low + high) / 2
+    return _percentiles(_frame(shades), 50)[0] > (low + high) / 2
+
+
+def _frame(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
 
 
 def _closed(shades: Pixels, size: int) -> Pixels:

@@ -73,6 +73,20 @@ class Page:
         sole = dataclasses.replace(self.sole, read=True)
         return dataclasses.replace(self, lines=[[sole]], sole=None)
 
+    def within(self, margin: int) -> Page:
+        """Return the page without a margin, ``margin`` pixels wide."""
+        height, width = (side - 2 * margin for side in self.clean.shape)
+        moved = {
+            id(each): dataclasses.replace(each, piece=each.piece.within(margin, height, width))
+            for each in self.found
+        }
+        return Page(
+            self.ink.within(margin),
+            self.clean[margin:-margin, margin:-margin],
+            [[moved[id(each)] for each in line] for line in self.lines],
+            list(moved.values()),
+        )
+
 
 def read_page(ink: Ink, networks: Networks, touching: bool = True) -> Page:
     """Find the digits on an ink map; cut apart those that touch, where any may."""

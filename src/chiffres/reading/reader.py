@@ -17,15 +17,17 @@ from chiffres.errors import UsageError
 from chiffres.reading.context import digits_only, mark_read, sole_digit
 from chiffres.reading.ink import (
     NOISY,
+    SPANNING,
     Floats,
     Ink,
     dark_ink,
+    filling_ink,
     find_ink,
     frame_is_light,
     smoothed,
     to_shades,
 )
-from chiffres.reading.lattice import Found, Networks
+from chiffres.reading.lattice import Found, Networks, union
 from chiffres.reading.network import Network, StringNetwork, model_bytes
 from chiffres.reading.page import STICK, Page, read_page
 from chiffres.reading.picture import AnyPicture, Picture, Pixels, load
@@ -118,16 +120,29 @@ class Reader:
         as_it_is = self._normalized(picture)
         if as_it_is:
             return as_it_is
+        shades = to_shades(picture.pixels)
         if drawn:
-            return self._page_of(dark_ink(picture.pixels), touching=True).with_sole()
-        page = self._of_either_polarity(picture.pixels)
+            return self._page_of(dark_ink(shades), touching=True).with_sole()
+        cut_out = self._cut_out(shades)
+        if cut_out:
+            return cut_out
+        page = self._of_either_polarity(shades)
         if page.ink.noise <= NOISY or _beyond_bars(page):
             return page
-        return _better(self._of_either_polarity(smoothed(picture.pixels)), page)
+        return _better(self._of_either_polarity(to_shades(smoothed(picture.pixels))), page)
 
-    def _of_either_polarity(self, pixels: Pixels) -> Page:
+    def _cut_out(self, shades: Pixels) -> Page | None:
+        """Return the page of a picture that digits fill, if there is nothing else on it."""
+        filling = filling_ink(shades)
+        if filling is None:
+            return None
+        ink, margin = filling
+        page = self._judged(ink, touching=True)
+        return page.within(margin) if self._holds_all(page, ink) and _fills(page, margin) else None
+
+    def _of_either_polarity(self, shades: Pixels) -> Page:
         pages: list[Page] = []
-        for ink in find_ink(pixels):
+        for ink in find_ink(shades):
             pages.append(self._page_of(ink, touching=not (pages and ink.certain)))
             if ink.certain and (_beyond_bars(pages[0]) or pages[0].sole):
                 break
@@ -139,16 +154,13 @@ class Reader:
     def _page_of(self, ink: Ink, touching: bool) -> Page:
         """Return the page of an ink, or of its finer strokes where more is read in them."""
         page = self._judged(ink, touching)
-        if ink.finer is None or self._holds_all(page, ink.finer):
+        if ink.finer is None or (_beyond_bars(page) and self._holds_all(page, ink.finer)):
             return page
         return _better(self._judged(ink.finer, touching), page)
 
     def _holds_all(self, page: Page, ink: Ink) -> bool:
-        """Whether all that was found on a page are sure digits, with hardly any ink beside them.
-
-        Where they are bars alone, they may be the edges of a shadow.
-        """
-        if not _beyond_bars(page) or not all(map(self._is_sure, page.found)):
+        """Whether all that was found on a page are sure digits, with hardly any ink beside them."""
+        if not all(map(self._is_sure, page.found)):
             return False
         inked = ink.map >= CONTOUR
         all_ink = np.count_nonzero(inked)
@@ -248,8 +260,25 @@ def _all_read(page: Page) -> list[Found]:
     return [each for line in page.lines for each in line if each.read]
 
 
+def _fills(page: Page, margin: int) -> bool:
+    """Whether what is read on a page is as high as all that is within its margin.
+
+    A bar alone has paper on both sides, or it may be what lies beside the paper.
+    """
+    read = _all_read(page)
+    if not read or any(each.pen > BROADEST * each.piece.height for each in read):
+        return False
+    whole = union([each.piece for each in read])
+    height, width = page.clean.shape
+    beside = min(whole.left, width - whole.right) > margin
+    return whole.height >= SPANNING * (height - 2 * margin) and (beside or _beyond_bars(page))
+
+
 def _beyond_bars(page: Page) -> bool:
-    """Whether there is more than bars, which alone are found in the wrong polarity, too."""
+    """Whether there is more than bars.
+
+    They alone are found in the wrong polarity, too, and may be the edges of a shadow.
+    """
     return any(each.digit != STICK for line in page.lines for each in line)
 
 

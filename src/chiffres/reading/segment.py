@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,6 +65,12 @@ class Piece:
         across = min(self.right, other.right) - max(self.left, other.left)
         down = min(self.bottom, other.bottom) - max(self.top, other.top)
         return max(0, across) * max(0, down) / (self.width * self.height)
+
+    def within(self, margin: int, height: int, width: int) -> Piece:
+        """Return the piece where a margin has been cut off, which left so many pixels."""
+        left, right = (min(max(0, side - margin), width) for side in (self.left, self.right))
+        top, bottom = (min(max(0, side - margin), height) for side in (self.top, self.bottom))
+        return dataclasses.replace(self, left=left, top=top, right=right, bottom=bottom)
 
     def __or__(self, other: Piece) -> Piece:
         return Piece(
