@@ -3,12 +3,13 @@
     python benchmarks/seeds.py reader [--seeds 5] [--set KEY=VALUE]... [--answers FOLDER]
         [--misread PICTURE] [--curves PICTURE] [--lang en]
 
-The runs are ``runs/<recipe>-<seed>``; those that are there already are resumed, or taken as they
-are. With ``--answers``, what each answered to the test part is kept there, with its history, and a
-seed whose answers are there is not trained again. Prints a table in Markdown: mean and standard
-deviation over the seeds, on MNIST's test part and on its corrected labels, how many of the surest
-99 % are misread, and the same of the ensemble, whose answer is the mean of all answers.
-``--misread`` draws every test digit that the first seed misreads, ``--curves`` the losses of all.
+The runs are ``runs/<recipe>-<seed>``, calibrated on the validation part; those that are there
+already are resumed, or taken as they are. With ``--answers``, what each answered to the test part
+is kept there, with its history, and a seed whose answers are there is not trained again. Prints a
+table in Markdown: mean and standard deviation over the seeds, on MNIST's test part and on its
+corrected labels, how many of the surest 99 % are misread, and the same of the ensemble, whose
+answer is the mean of all answers. ``--misread`` draws every test digit that the first seed
+misreads, ``--curves`` the losses of all.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from chiffres.data import Dataset, load_dataset
+from chiffres.evaluation.calibrate import calibrate
 from chiffres.evaluation.corrected import CORRECTED, DISPUTED, on_corrected_labels
 from chiffres.evaluation.judge import judge
 from chiffres.evaluation.metrics import Evaluation
@@ -53,7 +55,9 @@ def trained(name: str, recipe: Recipe, folder: Path | None, dataset: Dataset) ->
     if file and file.is_file():
         return kept(file, recipe, dataset)
     run = Run(Path("runs") / f"{name}-{recipe.seed}")
-    test = judge(train(recipe, run.folder, dataset=dataset, resume=run.exists), dataset).test
+    train(recipe, run.folder, dataset=dataset, resume=run.exists)
+    calibrate(run, dataset)
+    test = judge(run, dataset).test
     if file:
         with replacing(file) as temporary, temporary.open("wb") as stream:
             np.savez_compressed(
