@@ -132,10 +132,10 @@ def stack_of(draw: Callable[[st.SearchStrategy[Any]], Any]) -> list[Any]:
     if pooling:
         stack.append(pooling(draw(pair), strides=draw(pair), padding=draw(padding)))
         centred = centred and pooling is layers.AveragePooling2D
+    endings = [layers.Flatten, layers.GlobalAveragePooling2D]
     if centred:  # its average is the offset, whatever came before: a gradient of rounding errors
-        stack.append(layers.Flatten())
-    else:
-        stack.append(draw(st.sampled_from([layers.Flatten, layers.GlobalAveragePooling2D]))())
+        endings.pop()
+    stack.append(draw(st.sampled_from(endings))())
     stack.append(layers.Dense(5, activation=draw(activation), use_bias=draw(st.booleans())))
     return stack
 

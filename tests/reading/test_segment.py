@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chiffres.reading.ink import components
+from chiffres.reading.components import components
 from chiffres.reading.segment import Piece, Sheet, in_lines
 
 

@@ -190,8 +190,13 @@ def on_paper(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(paper, opaque).convert("RGB")
 
 
+def frame(pixels: np.ndarray) -> np.ndarray:
+    """Return the pixels along the four sides of ``(height, width)``, the corners twice."""
+    return np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+
+
 def _border(grey: np.ndarray) -> float:
-    return float(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
+    return float(np.median(frame(grey)))
 
 
 def ink(grey: np.ndarray) -> np.ndarray:

@@ -16,12 +16,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from chiffres.data.image import frame
 from chiffres.data.strokes import CONTOUR, bounds
+from chiffres.reading.components import Labels, components
 from chiffres.reading.morphology import closed, dilated, eroded
 from chiffres.reading.picture import Pixels
 
 Floats = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int32]
 
 GREYISH = 0.95
 """Colours that count this much or more, compared with the one that counts most, are just grey."""
@@ -89,13 +90,11 @@ class Ink(NamedTuple):
     finer: Ink | None = None
 
     def within(self, margin: int) -> Ink:
-        """Return the ink without a margin, ``margin`` pixels wide."""
-        inner = slice(margin, -margin)
-        return self._replace(
-            map=self.map[inner, inner],
-            contrast=self.contrast[inner, inner],
-            finer=self.finer and self.finer.within(margin),
+        """Return the ink, the finer one left out, without a margin, ``margin`` pixels wide."""
+        map_, contrast = (
+            each[margin:-margin, margin:-margin] for each in (self.map, self.contrast)
         )
+        return self._replace(map=map_, contrast=contrast, finer=None)
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ def filling_ink(shades: Pixels) -> tuple[Ink, int] | None:
         return None
     dark, _ = polarity(coarse)
     inked = light == (not dark)
-    if not FILLING[0] <= inked.mean() <= FILLING[1] or _frame(inked).mean() > OF_FRAME:
+    if not FILLING[0] <= inked.mean() <= FILLING[1] or frame(inked).mean() > OF_FRAME:
         return None
     top, bottom, _, _ = bounds(inked)
     if bottom - top < SPANNING * len(inked) or components(inked.view(np.uint8))[0] > PARTS + 1:
@@ -153,7 +152,7 @@ def filling_ink(shades: Pixels) -> tuple[Ink, int] | None:
     turned, small = (each if dark else 255 - each for each in (shades, coarse.shades))
     paper = float(np.median(small[~inked]))
     around = cv2.copyMakeBorder(turned, *sides, cv2.BORDER_CONSTANT, value=paper)
-    return _ink(around, _coarse(around), dark, certain=True), margin
+    return dark_ink(around)._replace(dark=dark), margin
 
 
 def _ink(shades: Pixels, coarse: _Coarse, dark: bool, certain: bool) -> Ink:
@@ -247,11 +246,7 @@ def _dark_share(shades: Pixels, size: int) -> float:
 def frame_is_light(shades: Pixels) -> bool:
     """Whether the frame of a picture, mostly paper, is lighter than the middle of its shades."""
     low, high = _percentiles(shades, 1, 99)
-    return _percentiles(_frame(shades), 50)[0] > (low + high) / 2
-
-
-def _frame(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    return _percentiles(frame(shades), 50)[0] > (low + high) / 2
 
 
 def _closed(shades: Pixels, size: int) -> Pixels:
@@ -395,33 +390,6 @@ def _peaks(distance: Pixels, coarse: _Coarse) -> Floats:
     around = dilated(distance, coarse.fine, coarse.fine)
     around = cv2.blur(around, (coarse.fine, coarse.fine))
     return np.asarray(np.maximum(around, OF_ALL / OF_PEAK * distance.max()), np.float32)
-
-
-def components(inked: Pixels) -> tuple[int, Labels, Labels]:
-    """Label connected ink; OpenCV's default way to do so, and to measure it, takes far longer.
-
-    Args:
-        inked: ``(height, width)`` uint8, 0 = paper.
-
-    Returns:
-        How many labels there are, paper's 0 included; the labels, ``(height, width)``; and left,
-        top, width, height and area of each, ``(count, 5)``, for paper those of the whole.
-    """
-    count, labels = cv2.connectedComponentsWithAlgorithm(inked, 8, cv2.CV_32S, cv2.CCL_GRANA)
-    height, width = inked.shape
-    bordered = np.zeros((height, width + 2), np.bool_)
-    bordered[:, 1:-1] = inked
-    rows, columns = np.divmod(np.flatnonzero(bordered[:, 1:] != bordered[:, :-1]), width + 1)
-    rows, starts, stops = rows[::2], columns[::2], columns[1::2]  # of each run, row by row
-    label = labels[rows, starts]
-    left, (top, right, bottom) = np.full(count, width), np.zeros((3, count), np.int64)
-    top[label[::-1]], bottom[label] = rows[::-1], rows + 1  # where a label comes again, the last
-    np.minimum.at(left, label, starts)
-    np.maximum.at(right, label, stops)
-    area = np.bincount(label, stops - starts, count)
-    stats = np.column_stack([left, top, right - left, bottom - top, area]).astype(np.int32)
-    stats[0] = 0, 0, width, height, inked.size - area.sum()
-    return count, labels, stats
 
 
 def _noise(shades: Pixels, paper: Pixels) -> tuple[float, float]:

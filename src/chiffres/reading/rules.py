@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from chiffres.data.normalize import usual_pen
 from chiffres.data.strokes import CONTOUR
-from chiffres.reading.ink import Floats, components
+from chiffres.reading.components import components
+from chiffres.reading.ink import Floats
 from chiffres.reading.morphology import closed
 from chiffres.reading.picture import Pixels
 

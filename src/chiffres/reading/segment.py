@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from chiffres.data.strokes import CONTOUR
-from chiffres.reading.ink import Floats, Labels, components
+from chiffres.reading.components import Labels, components
+from chiffres.reading.ink import Floats
 from chiffres.reading.morphology import dilated, eroded
 from chiffres.reading.picture import Pixels
 
