@@ -10,6 +10,7 @@ from chiffres.data import Dataset, Digits
 from chiffres.data.forms import unusual_forms
 from chiffres.data.hand import rewritten
 from chiffres.data.negatives import training_negatives
+from chiffres.data.strokes import CONTOUR
 from chiffres.data.touching import touching_digits
 from chiffres.models import build_model
 from chiffres.models.backend import BACKEND
@@ -175,6 +176,13 @@ def test_rewritten_ones_follow_all_others(small: Dataset) -> None:
     ):
         np.testing.assert_array_equal(found, expected)
     assert 4 <= (examples.labels[150:] == NOT_A_DIGIT).sum() <= 25  # a third of 40
+
+
+def test_the_faintest_ink_is_rewritten_too() -> None:
+    shade = np.linspace(0, CONTOUR, 28 * 28).astype(np.uint8).reshape(1, 28, 28)
+    images, labels = rewritten(Examples(shade, np.full(1, NOT_A_DIGIT, np.uint8)), 40, 1)
+    assert (images.max(axis=(1, 2)) >= CONTOUR).all()
+    assert set(labels) == {NOT_A_DIGIT}
 
 
 def test_forms_are_digits_and_touching_ones_are_none(small: Dataset) -> None:

@@ -62,7 +62,7 @@ def write_digit(rng: np.random.Generator, image: Pixels, hand: Floats, pen: floa
 
     Args:
         rng: what all chance is drawn from.
-        image: ``(28, 28)`` uint8, with ink.
+        image: ``(28, 28)`` uint8, with ink, from ``CONTOUR`` on.
         hand: how it slants: ``(2, 2)``, of x and y.
         pen: by how many pixels it is broader than MNIST's.
 
@@ -78,6 +78,8 @@ def write_digit(rng: np.random.Generator, image: Pixels, hand: Floats, pen: floa
     low = corners.min(axis=0) - 6
     size = np.ceil(corners.max(axis=0) - low + 6).astype(int).tolist()
     drawn = cv2.warpAffine(digit, np.hstack([matrix, -low[:, None]]), size, flags=cv2.INTER_CUBIC)
+    if (strongest := float(drawn.max())) <= INK:  # it would have no stroke at all
+        drawn /= strongest
     sharp = np.clip((drawn - INK) * 0.6 * scale + INK, 0, 1).astype(np.float32)
     return _cropped(_with_pen(sharp, pen + rng.normal(0, 0.3)))
 
