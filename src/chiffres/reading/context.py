@@ -18,6 +18,7 @@ from chiffres.data.strokes import CONTOUR
 from chiffres.reading.ink import Floats
 from chiffres.reading.lattice import SMALL, Found
 from chiffres.reading.page import STICK, Page
+from chiffres.reading.segment import Piece
 
 Accept = Callable[[Found], bool]
 
@@ -35,6 +36,8 @@ STICK_HEIGHT = (0.5, 1.4)
 DOUBTFUL_HEIGHT, DOUBTFUL_STICK = 1.5, 0.6
 """What may be a digit or not is at most so high compared with them, and what may be a 1 at least:
 it may as well be an edge."""
+NO_DIGIT = 0.3
+"""What the classifier is less sure of looks like no digit at all, not even like a bar."""
 STICK_WIDTH = 0.35
 """A 1 that is wider, as a share of its height, is no mere bar: it has a flag or a base."""
 THICKEST_STICK = 0.3
@@ -47,6 +50,9 @@ FAINTEST_STICK = 15.0
 OFF_CENTRE = 0.2
 """What touches the edge and has its middle so far from that of the picture, as a share of its
 sides, is what is around the writing."""
+BROADEST_AT_EDGE = 0.12
+"""What touches the edge is a shadow where its strokes are broader than this share of the picture's
+longer side."""
 LEAST_HEIGHT = 0.35
 """How high another digit is, at least."""
 ABOVE_NOISE = 4.5
@@ -126,7 +132,11 @@ def digits_only(page: Page, accept: Accept) -> list[list[Found]]:
     if not any(_is_long(line, accept) for line in kept) and _is_crowded(digits, page):
         return []
     if all(found.digit == STICK for found in digits):
-        others = [found for found in everything if all(found is not digit for digit in digits)]
+        others = [
+            found
+            for found in everything
+            if not at_edge(found) and all(found is not digit for digit in digits)
+        ]
         if any(map(at_edge, digits)) or len(kept) > 1 or not _bars_are_digits(digits, others):
             return []
     other = [found for found in inner if not accept(found)]
@@ -164,7 +174,10 @@ def _inked(line: Sequence[Found], page: Page) -> list[Found]:
 
 def _is_ink(found: Found, page: Page, sharp: float = LEAST_SHARP) -> bool:
     """Whether a find stands out from the grain of its paper, and is no shadow, no cloud."""
-    return found.strength >= ABOVE_NOISE * page.ink.noise and found.sharpness >= sharp
+    if found.strength < ABOVE_NOISE * page.ink.noise or found.sharpness < sharp:
+        return False
+    shape = page.clean.shape
+    return found.pen <= BROADEST_AT_EDGE * max(shape) or not _touches(shape, found.piece)
 
 
 def _is_crowded(digits: Sequence[Found], page: Page) -> bool:
@@ -196,9 +209,14 @@ def mark_read(lines: Sequence[Sequence[Found]], accept: Accept, likely: Accept) 
 def _touches_edge(shape: tuple[int, ...], found: Found) -> bool:
     """Whether a find touches the edge of the picture and is not what the picture is of."""
     (height, width), piece = shape, found.piece
-    touches = min(piece.left, piece.top) <= 0 or piece.bottom >= height or piece.right >= width
     across, down = (piece.left + piece.right) / (2 * width), (piece.top + piece.bottom) / 2 / height
-    return touches and max(abs(across - 0.5), abs(down - 0.5)) > OFF_CENTRE
+    return _touches(shape, piece) and max(abs(across - 0.5), abs(down - 0.5)) > OFF_CENTRE
+
+
+def _touches(shape: tuple[int, ...], piece: Piece) -> bool:
+    """Whether a piece touches the edge of the picture."""
+    height, width = shape
+    return min(piece.left, piece.top) <= 0 or piece.bottom >= height or piece.right >= width
 
 
 def usual_digit(accepted: Sequence[Found], at_edge: Callable[[Found], bool]) -> Usual | None:
@@ -247,7 +265,8 @@ def _is_written(found: Found, usual: Usual, accepted: bool, among_digits: bool) 
     height, pen = found.piece.height / usual.height, found.pen / usual.pen
     if not accepted and height > DOUBTFUL_HEIGHT:
         return False
-    if not accepted and found.digit == STICK and height < DOUBTFUL_STICK:
+    may_be_bar = found.digit == STICK and found.confidence >= NO_DIGIT
+    if not accepted and may_be_bar and height < DOUBTFUL_STICK:
         return False
     if not accepted or found.digit != STICK:
         return _is_alike(found, usual) and height >= LEAST_HEIGHT

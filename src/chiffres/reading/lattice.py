@@ -279,6 +279,5 @@ def _cost(lattice: Line, first: int, stop: int, found: Found) -> float:
     cost += TOO_WIDE * max(0.0, found.piece.width / height - WIDEST)
     cost += TOO_LOW * max(0.0, LOWEST - found.piece.height / lattice.height)
     for left, right in itertools.pairwise(lattice.atoms[first:stop]):
-        gap = right.piece.left - left.piece.right
-        cost += JOIN + JOIN_GAP * max(0, gap) / lattice.height
+        cost += JOIN + JOIN_GAP * left.piece.distance(right.piece) / lattice.height
     return cost

@@ -223,7 +223,9 @@ def _erase(ink: Pixels, inked: npt.NDArray[np.bool_], rule: Rule) -> None:
     there = inked[band, columns] & inside
     run = _run_through_middle(there)
     levels = np.where(run, ink[band, columns], 0).max(axis=0)
-    erased = run & (run.sum(axis=0) <= CROSSED * rule.width + 1) & ~_written_over(levels)
+    thickness = run.sum(axis=0)
+    written = _written_over(levels) | ((levels > STRONGER * rule.strength) & (thickness > rule.width + 1))
+    erased = run & (thickness <= CROSSED * rule.width + 1) & ~written
     fringe = erased | np.roll(erased, 1, axis=0) | np.roll(erased, -1, axis=0)
     fringe &= erased.any(axis=0)
     fringe &= inside & (erased | ~there)
