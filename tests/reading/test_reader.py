@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -392,6 +393,58 @@ def test_the_stems_of_bold_print_are_no_1s(reader: Reader) -> None:
     bold = ImageFont.truetype(fonts / "DejaVuSerif-Bold.ttf", 64)
     ImageDraw.Draw(page).multiline_text((36, 50), "Signature\nSignature", 35, bold, spacing=36)
     assert reader.read(page).text == ""
+
+
+@pytest.mark.parametrize("word", ["Order", "Order Invoice", "Total"])
+def test_a_printed_word_below_a_number_is_no_number(reader: Reader, sure: Sure, word: str) -> None:
+    """Its letters are lower than the digits, and some of them look like digits."""
+    number = np.pad(written(sure, "92505", 100), ((0, 200), (0, 300)))
+    sheet = Image.fromarray(on_paper(number))
+    fonts = Path(matplotlib.get_data_path(), "fonts", "ttf")
+    bold = ImageFont.truetype(fonts / "DejaVuSerif-BoldItalic.ttf", 78)
+    ImageDraw.Draw(sheet).text((50, 240), word, 30, bold)
+    assert reader.read(sheet).text == "92505"
+
+
+def test_an_underline_is_no_part_of_its_digit(reader: Reader, sure: Sure) -> None:
+    wrong = []
+    for value, gap in itertools.product(range(10), (14, 20, 26)):
+        for digit in sure[value]:
+            ink = np.pad(enlarged(digit, 100), ((0, gap + 14), (40, 40)))
+            ink[-14:, 30:-30] = 255
+            text = reader.read(on_paper(ink, 60)).text
+            wrong += [(value, text)] if text != str(value) else []
+    assert len(wrong) <= 3, wrong  # of 240
+
+
+@pytest.mark.parametrize("slope", [-0.2, 0, 0.3])
+@pytest.mark.parametrize("soft", [15, 41, 81])
+def test_the_band_of_a_shadow_is_no_digit(reader: Reader, slope: float, soft: int) -> None:
+    down, across = np.mgrid[:600, :800]
+    band = np.abs(across - 400 - slope * (down - 300)) < 110
+    light = cv2.blur(np.where(band, 0.62, 1.0), (soft, soft))
+    assert reader.read(np.rint(220 * light).astype(np.uint8)).text == ""
+
+
+def test_holes_along_the_edge_do_not_make_a_1_a_bar(reader: Reader, sure: Sure) -> None:
+    for digit in sure[1][:4]:
+        sheet = on_paper(np.pad(enlarged(digit, 120), ((120, 200), (250, 100))), 0)
+        for row in (40, 160, 280, 400):
+            cv2.circle(sheet, (8, row), 34, 40, -1)
+        assert reader.read(sheet).text == "1"
+
+
+def test_a_bit_of_a_letter_is_no_1(reader: Reader) -> None:
+    """Beside letters that are far taller."""
+    letters = drawn(
+        [(0, 0), (20, 90), (40, 20), (60, 90), (80, 0)],
+        [(120, 0), (120, 90), (165, 90)],
+        [(120, 0), (165, 0)],
+        [(120, 44), (155, 44)],
+        [(-25, 46), (-25, 84)],
+        size=(300, 220),
+    )
+    assert reader.read(letters).text == ""
 
 
 def test_light_between_shadows_is_no_digit_beside_far_stronger_ink(

@@ -63,6 +63,18 @@ def test_a_line_that_a_crease_runs_into(strokes: Grey) -> None:
     assert kept(clean, strokes) == 1
 
 
+@pytest.mark.parametrize(("across", "down"), [(26, 24), (30, 30), (34, 24)])
+def test_a_stroke_along_much_of_a_faint_rule_stays(across: int, down: int) -> None:
+    """A large 0 that a rule of squared paper touches."""
+    ring = np.zeros((90, 100), np.uint8)
+    cv2.ellipse(ring, (46, 46), (across, down), 0, 0, 360, 255, 3)
+    sheet = ring.copy()
+    for column in (44 + across, 8, 94):
+        np.maximum(sheet[:, column : column + 3], 140, out=sheet[:, column : column + 3])
+    clean = without_rules(sheet)
+    assert kept(clean, ring) == 1
+
+
 def test_digits_alone_are_left_alone(strokes: Grey, sure: dict[int, list[Grey]]) -> None:
     np.testing.assert_array_equal(without_rules(strokes), strokes)
     one = np.pad(enlarged(sure[1][0], 150), 12)

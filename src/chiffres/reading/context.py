@@ -134,7 +134,7 @@ def digits_only(page: Page, accept: Accept) -> list[list[Found]]:
     if all(found.digit == STICK for found in digits):
         others = [
             found
-            for found in everything
+            for found in page.found
             if not at_edge(found) and all(found is not digit for digit in digits)
         ]
         if any(map(at_edge, digits)) or len(kept) > 1 or not _bars_are_digits(digits, others):

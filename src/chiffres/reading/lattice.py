@@ -48,8 +48,9 @@ WIDEST, TOO_WIDE = 1.3, 2.0
 """Wider than high by more than this is no digit; what each further height of width costs."""
 LOWEST, TOO_LOW = 0.6, 3.0
 """Nor is one much lower than its line; what each height costs that a digit is lower than this."""
-JOIN, JOIN_GAP = 0.1, 2.0
-"""What it costs to take separate pieces as one digit, and for each height of gap."""
+JOIN, JOIN_GAP, JOIN_ABOVE = 0.1, 2.0, 3.0
+"""What it costs to take separate pieces as one digit, and for each height of gap between them,
+beside or above each other: a 5 keeps its bar, and no digit takes its underline."""
 DROPPED = 0.7
 """What it costs, at most, to take a small piece for a speck."""
 SMALL = 0.45
@@ -279,5 +280,6 @@ def _cost(lattice: Line, first: int, stop: int, found: Found) -> float:
     cost += TOO_WIDE * max(0.0, found.piece.width / height - WIDEST)
     cost += TOO_LOW * max(0.0, LOWEST - found.piece.height / lattice.height)
     for left, right in itertools.pairwise(lattice.atoms[first:stop]):
-        cost += JOIN + JOIN_GAP * left.piece.distance(right.piece) / lattice.height
+        across, down = left.piece.gaps(right.piece)
+        cost += JOIN + (JOIN_GAP * across + JOIN_ABOVE * down) / lattice.height
     return cost

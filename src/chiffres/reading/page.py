@@ -96,14 +96,14 @@ def read_page(ink: Ink, networks: Networks, touching: bool = True) -> Page:
     found = _mended(sheet, pieces, networks.classify)
     found = _without_slivers(found, clean.shape)
     least = LEAST_DETAIL * max(clean.shape)
-    mains, fragments = _sorted_out(found, least, LOWEST * usual_pen(clean))
+    mains, fragments, tall = _sorted_out(found, least, LOWEST * usual_pen(clean))
     if not mains:
-        return Page(ink, clean, [], [])
+        return Page(ink, clean, [], tall)
     by_piece = {id(each.piece): each for each in found}
     lines = [[by_piece[id(p)] for p in line] for line in in_lines([m.piece for m in mains])]
     _put_beside(fragments, lines)
     read = read_lines(sheet, lines, networks, touching)
-    return Page(ink, clean, read, [each for line in read for each in line])
+    return Page(ink, clean, read, [each for line in read for each in line] + tall)
 
 
 def _mended(sheet: Sheet, found: Sequence[Found], classify: Classify) -> list[Found]:
@@ -149,8 +149,8 @@ def _is_sliver(piece: Piece, shape: tuple[int, ...]) -> bool:
 
 def _sorted_out(
     found: Sequence[Found], least: float, lowest: float
-) -> tuple[list[Found], list[Found]]:
-    """Return the pieces that may be digits, and those that may be parts of them.
+) -> tuple[list[Found], list[Found], list[Found]]:
+    """Return the pieces that may be digits, those that may be parts of them, and the too tall ones.
 
     Args:
         found: all pieces.
@@ -167,19 +167,22 @@ def _sorted_out(
     large = [each for each in writing if _is_large(each, least)]
     written = [each for each in sure if each.digit != STICK] or sure or large
     if not written:
-        return [], []
+        return [], [], []
     heights = np.array(sorted(each.piece.height for each in written))
     squares = np.cumsum(heights**2)  # many specks weigh no more than a digit
     usual = heights[np.searchsorted(squares, squares[-1] / 2)]
     mains: list[Found] = []
     fragments: list[Found] = []
+    tall: list[Found] = []
     for each in writing:
         sure_digit = each.confidence >= SURE and each.digit != STICK
         if each.piece.height > TALL * usual and not sure_digit:
-            continue
-        whole = each.piece.height >= max(SMALL * usual, least)
-        (mains if whole else fragments).append(each)
-    return mains, fragments
+            tall.append(each)
+        elif each.piece.height >= max(SMALL * usual, least):
+            mains.append(each)
+        else:
+            fragments.append(each)
+    return mains, fragments, tall
 
 
 def _sure(found: Sequence[Found], least: float, lowest: float) -> list[Found]:

@@ -224,7 +224,7 @@ def _erase(ink: Pixels, inked: npt.NDArray[np.bool_], rule: Rule) -> None:
     run = _run_through_middle(there)
     levels = np.where(run, ink[band, columns], 0).max(axis=0)
     thickness = run.sum(axis=0)
-    written = _written_over(levels) | ((levels > STRONGER * rule.strength) & (thickness > rule.width + 1))
+    written = _written_over(levels, thickness, rule)
     erased = run & (thickness <= CROSSED * rule.width + 1) & ~written
     fringe = erased | np.roll(erased, 1, axis=0) | np.roll(erased, -1, axis=0)
     fringe &= erased.any(axis=0)
@@ -233,11 +233,17 @@ def _erase(ink: Pixels, inked: npt.NDArray[np.bool_], rule: Rule) -> None:
     ink[band[y, x], columns[x]] = 0
 
 
-def _written_over(levels: Pixels) -> npt.NDArray[np.bool_]:
-    """Whether a stroke lies on the rule: it is stronger there than it mostly is around."""
+def _written_over(
+    levels: Pixels, thickness: npt.NDArray[np.intp], rule: Rule
+) -> npt.NDArray[np.bool_]:
+    """Whether a stroke lies on the rule: it is stronger there than it mostly is around.
+
+    Of a stroke along much of the rule, that is not so: it is stronger than the rule, and wider.
+    """
     window = min(255, len(levels) // 6 * 2 + 1)
     usual = cv2.medianBlur(levels[None], window)[0] if window > 1 else levels
-    return levels > STRONGER * usual
+    along = (levels > STRONGER * rule.strength) & (thickness > rule.width + 1)
+    return (levels > STRONGER * usual) | along
 
 
 def _run_through_middle(there: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -67,11 +67,11 @@ class Piece:
         down = min(self.bottom, other.bottom) - max(self.top, other.top)
         return max(0, across) * max(0, down) / (self.width * self.height)
 
-    def distance(self, other: Piece) -> float:
-        """Return how far the boxes are apart, in pixels; 0 where they overlap."""
+    def gaps(self, other: Piece) -> tuple[int, int]:
+        """Return how far the boxes are apart, across and down, in pixels; 0 where they overlap."""
         across = max(self.left, other.left) - min(self.right, other.right)
         down = max(self.top, other.top) - min(self.bottom, other.bottom)
-        return math.hypot(max(0, across), max(0, down))
+        return max(0, across), max(0, down)
 
     def within(self, margin: int, height: int, width: int) -> Piece:
         """Return the piece where a margin has been cut off, which left so many pixels."""
