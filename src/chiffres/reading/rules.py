@@ -1,12 +1,13 @@
 """The printed lines of the paper, ruled, squared or a form's, taken out of an ink map.
 
 A rule is a run of ink along the picture, thin, nearly straight and longer than any stroke of a
-digit. Only where nothing crosses it is it taken away, so that the strokes on it stay whole.
+digit, or a side of a box to write in. Only where nothing crosses it is it taken away, so that the
+strokes on it stay whole.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -14,15 +15,14 @@ import numpy.typing as npt
 
 from chiffres.data.normalize import usual_pen
 from chiffres.data.strokes import CONTOUR
+from chiffres.reading.boxes import FAINT, find_sides
 from chiffres.reading.components import components
-from chiffres.reading.ink import Floats
 from chiffres.reading.morphology import closed
 from chiffres.reading.picture import Pixels
+from chiffres.reading.straight import Straight
 
 Doubles = npt.NDArray[np.float64]
 
-FAINT = CONTOUR // 2
-"""A rule is followed through what is weaker than ink: near writing much is asked of ink."""
 RUN = 0.012
 """The pieces that a rule is found by, as a share of its direction's side of the picture."""
 SAMPLES = 8
@@ -33,14 +33,12 @@ BRIDGED = 0.12
 """Where a broad stroke crosses it, a rule has a gap, full of ink, as a share of the side."""
 WHOLE, WHOLE_UPRIGHT, PART = 0.9, 0.97, 0.3
 """A rule is this share of the side long, or the last where there are several parallel ones."""
+OF_BOX = 3
+"""A side of a box to write in is as long as so many of the pieces that it is found by."""
 THIN, THINNER = 12, 25
 """How many times its own width a rule is long, whole or part."""
 STEEPEST = 0.25
 """How much a rule may rise, in pixels per pixel."""
-PARALLEL = 0.06
-"""How much the slopes of parallel rules may differ: they converge in a photograph."""
-ALIKE = 1.6
-"""How many times the width and the strength of one may be those of another printed alike."""
 CROSSED = 1.7
 """Where the ink along a rule is this many times as wide as the rule, something crosses it."""
 STRONGER = 1.4
@@ -51,30 +49,6 @@ LEAST_SIDE = 64
 """In a smaller picture, in pixels, a line from side to side is as short as a stroke."""
 MOST = 120
 """More pieces than this are a texture, and cost time."""
-
-
-class Rule(NamedTuple):
-    """A line from column ``start`` to ``stop``: where it runs, ``rows``, and how wide it is."""
-
-    start: int
-    stop: int
-    rows: Floats
-    width: float
-    slope: float
-    strength: float
-
-    @property
-    def length(self) -> int:
-        """In columns."""
-        return self.stop - self.start
-
-    def is_like(self, other: Rule) -> bool:
-        """Whether the two are printed alike and run alike."""
-        return (
-            abs(self.slope - other.slope) < PARALLEL
-            and 1 / ALIKE < self.width / other.width < ALIKE
-            and 1 / ALIKE < self.strength / other.strength < ALIKE
-        )
 
 
 def without_rules(ink: Pixels) -> Pixels:
@@ -88,8 +62,8 @@ def without_rules(ink: Pixels) -> Pixels:
     return np.ascontiguousarray(ink)
 
 
-def find_rules(ink: Pixels) -> tuple[list[Rule], list[Rule]]:
-    """Return the lines from left to right, and those from top to bottom as if it lay on its side.
+def find_rules(ink: Pixels) -> tuple[list[Straight], list[Straight]]:
+    """Return the rules from left to right, and those from top to bottom as if it lay on its side.
 
     A tall 1 looks like one of the latter, so of them the whole height is asked for, or several.
     """
@@ -102,10 +76,25 @@ def find_rules(ink: Pixels) -> tuple[list[Rule], list[Rule]]:
     lying, upright = (cv2.dilate(inked, np.ones(size, np.uint8)) for size in ((3, 1), (1, 3)))
     lying = _opened(lying, (1, along)) & ~_opened(lying, (thick, 1))
     upright = _opened(upright, (down, 1)) & ~_opened(upright, (1, thick))
+    across = _straight(lying, ink, along)
+    downwards = _straight(np.ascontiguousarray(upright.T), ink.T, down)
+    sides, upright_sides = find_sides(across, downwards, ink)
+    height, width = ink.shape
     return (
-        _rules(lying, ink, along, WHOLE),
-        _rules(np.ascontiguousarray(upright.T), ink.T, down, WHOLE_UPRIGHT),
+        _long(across, width, WHOLE) + sides,
+        _long(downwards, height, WHOLE_UPRIGHT) + upright_sides,
     )
+
+
+def _long(lines: Sequence[Straight], side: int, whole: float) -> list[Straight]:
+    """Return the lines as long as the picture, and long ones among others that are like them."""
+    long = [line for line in lines if line.length >= PART * side]
+    return [
+        line
+        for line in long
+        if line.length >= whole * side
+        or (line.length >= THINNER * line.width and sum(line.is_like(other) for other in long) > 1)
+    ]
 
 
 def _closed(runs: Pixels, reach: int) -> Pixels:
@@ -117,32 +106,23 @@ def _opened(inked: Pixels, size: tuple[int, int]) -> Pixels:
     return np.asarray(cv2.morphologyEx(inked, cv2.MORPH_OPEN, np.ones(size, np.uint8)))
 
 
-def _rules(runs: Pixels, ink: Pixels, run: int, whole: float) -> list[Rule]:
+def _straight(runs: Pixels, ink: Pixels, run: int) -> list[Straight]:
     """Return the lines in a map of runs, 0 or 1, that lie from left to right."""
-    side = runs.shape[1]
-    if side < LEAST_SIDE or cv2.countNonZero(runs) < PART * side:
+    side, least = runs.shape[1], OF_BOX * run
+    if side < LEAST_SIDE or cv2.countNonZero(runs) < least:
         return []
     step = max(1, run // SAMPLES)
     seen, inked = np.ascontiguousarray(runs[:, ::step]), ink[:, ::step] >= FAINT
     bridged = _closed(seen, round(BRIDGED / 2 * side / step)) & inked
     _, labels, stats = components(_closed(seen, round(run / step)) | bridged)
     widths = step * stats[1:, cv2.CC_STAT_WIDTH]
-    long = np.flatnonzero(widths >= PART * side) + 1
-    # a single one is a line only if it is whole
-    too_short = len(long) < 2 and widths.max(initial=0) < whole * side
-    if too_short or len(long) > MOST:
+    long = np.flatnonzero(widths >= least) + 1
+    if len(long) > MOST:
+        long = np.flatnonzero(widths >= PART * side) + 1
+    if len(long) > MOST:
         return []
-    found = [
-        rule
-        for label in long
-        if (rule := _fitted(labels, stats[label], label, ink, step)) is not None
-    ]
-    return [
-        rule
-        for rule in found
-        if rule.length >= whole * side
-        or (rule.length >= THINNER * rule.width and sum(rule.is_like(other) for other in found) > 1)
-    ]
+    found = (_fitted(labels, stats[label], label, ink, step) for label in long)
+    return [rule for rule in found if rule is not None]
 
 
 def _fitted(
@@ -151,7 +131,7 @@ def _fitted(
     label: np.intp,
     ink: Pixels,
     step: int,
-) -> Rule | None:
+) -> Straight | None:
     """Return the line along a component, or None where it is not straight and thin enough.
 
     The labels are of each ``step``-th column.
@@ -178,7 +158,7 @@ def _fitted(
     along = np.arange(max(0, step * (x - 1) + 1), min(ink.shape[1], step * x + width))
     fit = np.polyval(curve, along / width - x / samples) + y
     middle = np.clip(np.rint(fit), 0, ink.shape[0] - 1).astype(int)
-    return Rule(
+    return Straight(
         int(along[0]),
         int(along[-1]) + 1,
         fit.astype(np.float32),
@@ -202,7 +182,7 @@ def _bowed(along: Doubles, rows: Doubles) -> tuple[Doubles, Doubles]:
     return curve, residual
 
 
-def _without(ink: Pixels, rules: list[Rule]) -> Pixels:
+def _without(ink: Pixels, rules: list[Straight]) -> Pixels:
     if not rules:
         return ink
     ink = np.ascontiguousarray(ink).copy()
@@ -212,7 +192,7 @@ def _without(ink: Pixels, rules: list[Rule]) -> Pixels:
     return ink
 
 
-def _erase(ink: Pixels, inked: npt.NDArray[np.bool_], rule: Rule) -> None:
+def _erase(ink: Pixels, inked: npt.NDArray[np.bool_], rule: Straight) -> None:
     """Take the rule out of ``ink``, but for the columns in which something crosses it."""
     reach = round(CROSSED * rule.width) + 2
     columns = np.arange(rule.start, rule.stop)
@@ -234,7 +214,7 @@ def _erase(ink: Pixels, inked: npt.NDArray[np.bool_], rule: Rule) -> None:
 
 
 def _written_over(
-    levels: Pixels, thickness: npt.NDArray[np.intp], rule: Rule
+    levels: Pixels, thickness: npt.NDArray[np.intp], rule: Straight
 ) -> npt.NDArray[np.bool_]:
     """Whether a stroke lies on the rule: it is stronger there than it mostly is around.
 
