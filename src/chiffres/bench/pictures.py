@@ -35,6 +35,7 @@ READ = {
     ("strings", "read right"): "reading_strings",
     ("touching", "read right"): "reading_touching",
     ("lines", "read right"): "reading_lines",
+    ("boxes", "read right"): "reading_boxes",
     ("mnist-files", "read right"): "reading_files",
     ("optical", "read right"): "reading_optical",
     ("cut-outs", "read right"): "reading_cut_outs",

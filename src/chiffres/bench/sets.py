@@ -91,6 +91,10 @@ def _lines(rng: np.random.Generator, digits: Digits) -> Case:
     return _of_page(page(rng, of_digits(digits), counts))
 
 
+def _boxes(rng: np.random.Generator, digits: Digits) -> Case:
+    return _of_page(page(rng, of_digits(digits), [int(rng.integers(1, 9))], boxed=True))
+
+
 def _length(rng: np.random.Generator) -> int:
     return int(rng.integers(STRING[0], STRING[1] + 1))
 
@@ -115,8 +119,11 @@ SETS = {
     "touching": Set("line", _touching),
     "lines": Set("lines", _lines),
     "blank": Set("nothing", _blank),
+    "boxes": Set("line", _boxes),
 }
 """What is made by chance."""
+OPTICAL, CUT_OUT = 7, 8
+"""Which stream of chance these are made of."""
 
 
 def mnist_files(digits: Digits, n: int) -> list[Case]:
@@ -139,7 +146,7 @@ def optical(part: str, n: int, seed: int) -> list[Case]:
 
     bunch = load_digits()
     chosen = split(bunch.target, round(len(bunch.target) / 10))[1 if part == "test" else 0]
-    rng = np.random.default_rng([seed, len(SETS)])
+    rng = np.random.default_rng([seed, OPTICAL])
     found = []
     for index in rng.permutation(chosen)[:n]:
         small = np.round(bunch.images[index] * (255 / 16)).astype(np.uint8)
@@ -159,7 +166,7 @@ def cut_outs(digits: Digits, n: int, seed: int) -> list[Case]:
         n: how many, at most.
         seed: decides which, and how each is scaled.
     """
-    rng = np.random.default_rng([seed, len(SETS) + 1])
+    rng = np.random.default_rng([seed, CUT_OUT])
     found = []
     for index in rng.permutation(len(digits.labels))[:n]:
         top, bottom, left, right = bounds(digits.images[index] >= CONTOUR)

@@ -17,7 +17,7 @@ from chiffres.data.pages.paper import PAPERS, RULINGS
 from chiffres.data.pages.pens import PENS
 from chiffres.data.pages.shapes import Source, of_digits
 from chiffres.data.pages.sketch import sketch
-from chiffres.data.pages.writing import written
+from chiffres.data.pages.writing import written, written_in_boxes
 
 seeds = st.integers(0, 2**32)
 
@@ -67,6 +67,32 @@ def test_a_page_is_what_it_says(
     for line, count in enumerate(counts):
         touches = [mark.touches for mark in made.marks if mark.line == line]
         assert any(touches) == (touching and count > 1)
+
+
+@given(seeds, st.integers(1, 8))
+@settings(max_examples=15)
+def test_digits_are_written_in_boxes(source: Source, seed: int, count: int) -> None:
+    writing = written_in_boxes(np.random.default_rng(seed), source, count, height=40, pen=5)
+    height, width = writing.ink.shape
+    assert len(writing.letters) == len(writing.boxes) == count
+    ends = 0.0
+    for letter, (left, top, side) in zip(writing.letters, writing.boxes, strict=True):
+        assert ends <= left + 1e-6
+        ends = left + side
+        assert ends < width
+        assert 0 < top < top + side < height
+        middle = (letter.hull.min(axis=0) + letter.hull.max(axis=0)) / 2
+        assert np.abs(middle - (np.array([left, top]) + side / 2)).max() <= 0.12 * 40 + 2
+
+
+@given(seeds, st.integers(1, 8))
+@settings(max_examples=5)
+def test_a_page_of_boxes_is_what_it_says(source: Source, seed: int, count: int) -> None:
+    made = page(np.random.default_rng(seed), source, [count], boxed=True)
+    assert max(made.picture.shape) <= WIDEST
+    assert [len(line) for line in made.lines] == [count]
+    assert made.made["spacing"] == "in boxes"
+    assert not any(mark.touches for mark in made.marks)
 
 
 class Untouched:

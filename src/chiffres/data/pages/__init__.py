@@ -17,12 +17,12 @@ import numpy as np
 
 from chiffres.data.pages import media
 from chiffres.data.pages.camera import Homography, Legible, Picture
-from chiffres.data.pages.clutter import CLUTTER, Scene
+from chiffres.data.pages.clutter import CLUTTER, Scene, boxes
 from chiffres.data.pages.noise import luminance
 from chiffres.data.pages.paper import Ruling
 from chiffres.data.pages.pens import PENS, choose_ink, write
 from chiffres.data.pages.shapes import Source
-from chiffres.data.pages.writing import Letter, Writing, written
+from chiffres.data.pages.writing import Letter, Writing, written, written_in_boxes
 
 __all__ = ["NARROWEST", "WIDEST", "Mark", "Page", "page"]
 
@@ -32,6 +32,8 @@ SMALLEST, LARGEST = 16, 600
 """The height of a digit, in pixels; in a string at least four more."""
 ADVANCE = 0.95
 """The width that a digit and the gap behind it take, in its height, about."""
+BOXED = 2
+"""How many times as much it takes with a box around it, at most."""
 USUAL_PEN = 12
 """The widest pen, in pixels, for half of the digits so large that it would be wider."""
 
@@ -90,6 +92,7 @@ def page(
     counts: Sequence[int] = (1,),
     touching: bool = False,
     cluttered: bool = True,
+    boxed: bool = False,
 ) -> Page:
     """Make a picture of digits.
 
@@ -99,14 +102,18 @@ def page(
         counts: how many digits in each line, at least 1 each.
         touching: whether some neighbours touch, at least one pair of each line; else none do.
         cluttered: whether there may be other things on it.
+        boxed: whether they are in the boxes of a form, one in each: one line, none touching.
     """
     name, medium = media.choose(rng)
     taking = media.choose_taking(rng, medium)
     pen_name = str(rng.choice(medium.pens))
     pen = PENS[pen_name]
-    width, height = _measures(rng, max(counts))
+    width, height = _measures(rng, (BOXED if boxed else 1) * max(counts))
     stroke = _stroke(rng, height, pen.widths)
-    writing = written(rng, source, counts, height, stroke, touching)
+    if boxed:
+        writing = written_in_boxes(rng, source, counts[0], height, stroke)
+    else:
+        writing = written(rng, source, counts, height, stroke, touching)
     size, inner, corner = _arrange(rng, writing, width, taking)
     made: dict[str, Any] = {"medium": name, "pen": pen_name}
     where = Ruling(height, stroke, corner[1] + writing.baseline)
@@ -116,10 +123,13 @@ def page(
     x, y = corner
     rows, columns = writing.ink.shape
     made["clutter"] = []
+    box = (x, y, columns, rows)
+    scene = Scene(sheet, height, stroke, shade, paper, box, [box])
     if cluttered and height >= media.SMALLEST_RULED:
-        box = (x, y, columns, rows)
-        scene = Scene(sheet, height, stroke, shade, paper, box, [box])
         made["clutter"] = _clutter(rng, scene)
+    if writing.boxes:
+        places = [(x + left, y + top, side, side) for left, top, side in writing.boxes]
+        boxes(rng, scene, places)
     ink = writing.ink
     if taking == "drawing" and rng.random() < 0.4:
         ink = (ink > 0.5).astype(np.float32)

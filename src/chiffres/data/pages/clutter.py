@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -109,6 +109,23 @@ def frame(rng: np.random.Generator, scene: Scene) -> bool:
         scene.draw([corners], thin, _faint(rng, scene), 0.9)
     scene.taken.append((left, top, right - left, bottom - top))
     return True
+
+
+def boxes(rng: np.random.Generator, scene: Scene, places: Sequence[Box]) -> None:
+    """Print the boxes of a form, with square corners.
+
+    Args:
+        rng: where it takes its chance from.
+        scene: where; changed in place.
+        places: x, y, width and height of each, in pixels.
+    """
+    thin = float(np.clip(scene.pen * rng.uniform(0.3, 0.9), 1, 8))
+    shade, strength = _faint(rng, scene), rng.uniform(0.6, 0.95)
+    corners = [
+        np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height], [x, y]])
+        for x, y, width, height in places
+    ]
+    scene.draw(corners, thin, shade, strength)
 
 
 def printed(rng: np.random.Generator, scene: Scene) -> bool:

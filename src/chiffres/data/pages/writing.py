@@ -47,6 +47,7 @@ class Writing:
         pen: the width of its strokes, in pixels.
         baseline: of the last line, in pixels from the top.
         spacing: how far the digits stand from each other, in words.
+        boxes: the boxes that they are in, if they are: x, y and the side of each, in pixels.
     """
 
     ink: Field
@@ -55,6 +56,7 @@ class Writing:
     pen: float
     baseline: float
     spacing: str
+    boxes: tuple[tuple[float, float, float], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +120,48 @@ _SPACINGS = {
     "in groups": (0.08, 0.25, 0.3),
 }
 """The least and the largest gap in a digit's height, and how often a gap of a whole one comes."""
+
+
+def written_in_boxes(
+    rng: np.random.Generator, source: Source, count: int, height: float, pen: float
+) -> Writing:
+    """Write digits in the boxes of a form: one in each, about in its middle.
+
+    Args:
+        rng: where it takes its chance from.
+        source: where the digits come from.
+        count: how many, at least 1.
+        height: of a digit, in pixels, at least 8.
+        pen: the width of its strokes, in pixels.
+    """
+    hand = slant(rng, turn=4, shear=0.25, stretch=1.2)
+    uneven = rng.uniform(0.02, 0.09)
+    side = height * rng.uniform(*BOX_SIDE)
+    apart = float(rng.choice(BOX_GAPS)) * height
+    edge = round(side / 2 + 0.6 * height)  # a digit may reach beyond its box
+    ink = np.zeros((2 * edge, round(2 * edge + (count - 1) * (side + apart))), np.float32)
+    letters, boxes = [], []
+    for place in range(count):
+        middle = edge + place * (side + apart)
+        boxes.append((middle - side / 2, edge - side / 2, side))
+        tile = _tile(rng, source(rng), height, pen, hand, uneven)
+        off = height * rng.uniform(-OFF_MIDDLE, OFF_MIDDLE, 2)
+        corner = np.rint(np.array([middle, edge]) + off - np.array(tile.ink.shape[::-1]) / 2)
+        x, y = corner.astype(int).tolist()
+        part = ink[y : y + tile.ink.shape[0], x : x + tile.ink.shape[1]]
+        np.maximum(part, tile.ink, out=part)
+        hull = _hull(tile.ink) + corner.astype(np.float32)
+        letters.append(Letter(tile.shape, 0, hull, touches=False))
+    baseline = edge + height / 2
+    return Writing(ink, tuple(letters), height, pen, baseline, "in boxes", tuple(boxes))
+
+
+BOX_SIDE = (1.1, 1.7)
+"""The side of a box to write in, in a digit's height."""
+BOX_GAPS = (0.0, 0.0, 0.15, 0.3)
+"""How far the boxes of a form are apart, likewise."""
+OFF_MIDDLE = 0.12
+"""How far from the middle of its box a digit is, at most, likewise."""
 
 
 def _touches(rng: np.random.Generator, count: int) -> list[bool]:
