@@ -447,6 +447,19 @@ def test_a_bit_of_a_letter_is_no_1(reader: Reader) -> None:
     assert reader.read(letters).text == ""
 
 
+def test_a_faint_bar_beside_a_spaced_number_does_not_make_it_text(
+    reader: Reader, sure: Sure
+) -> None:
+    """On a page with words, a line with nothing else than a number is read."""
+    number = np.pad(written(sure, "49503", 60, 70), ((0, 300), (120, 60)))
+    sheet = Image.fromarray(on_paper(number))
+    fonts = Path(matplotlib.get_data_path(), "fonts", "ttf")
+    sans = ImageFont.truetype(fonts / "DejaVuSans.ttf", 60)
+    ImageDraw.Draw(sheet).multiline_text((60, 170), "Name, Vorname\nHerr Kraft", 30, sans)
+    ImageDraw.Draw(sheet).line([(60, 46), (58, 96)], 195, 4)
+    assert reader.read(sheet).text == "49503"
+
+
 def test_light_between_shadows_is_no_digit_beside_far_stronger_ink(
     reader: Reader, sure: Sure
 ) -> None:

@@ -141,7 +141,7 @@ def digits_only(page: Page, accept: Accept) -> list[list[Found]]:
             return []
     other = [found for found in inner if not accept(found)]
     if text or not _worth_it(digits, other, usual):
-        return _numbers_among_text(kept, page.lines, accept)
+        return _numbers_among_text(kept, page.lines, usual, accept)
     return kept
 
 
@@ -339,15 +339,22 @@ def _scores(line: Sequence[Found], accept: Accept) -> list[float]:
 
 
 def _numbers_among_text(
-    kept: Sequence[Sequence[Found]], lines: Sequence[Sequence[Found]], accept: Accept
+    kept: Sequence[Sequence[Found]],
+    lines: Sequence[Sequence[Found]],
+    usual: Usual,
+    accept: Accept,
 ) -> list[list[Found]]:
     """Return the long numbers; where they share their line with text, the very long ones."""
-    whole = {id(line[0]): len(line) for line in lines if line}
-    first = {id(found): id(line[0]) for line in lines for found in line}
+    whole = {id(found): line for line in lines for found in line}
     numbers = []
     for line in kept:
         height = float(np.median([found.piece.height for found in line]))
-        alone = len(line) >= ALONE * whole[first[id(line[0])]]
+        written = [
+            found
+            for found in whole[id(line[0])]
+            if found.piece.height >= SMALL * height and _is_alike(found, usual)
+        ]
+        alone = len(line) >= ALONE * len(written)
         least = LONG_NUMBER if alone else VERY_LONG_NUMBER
         words = [
             word
