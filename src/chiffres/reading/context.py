@@ -53,6 +53,8 @@ sides, is what is around the writing."""
 BROADEST_AT_EDGE = 0.12
 """What touches the edge is a shadow where its strokes are broader than this share of the picture's
 longer side."""
+CUT_OUT = 400
+"""A picture whose longer side is no more pixels may be a digit that was cut out."""
 LEAST_HEIGHT = 0.35
 """How high another digit is, at least."""
 ABOVE_NOISE = 4.5
@@ -177,7 +179,8 @@ def _is_ink(found: Found, page: Page, sharp: float = LEAST_SHARP) -> bool:
     if found.strength < ABOVE_NOISE * page.ink.noise or found.sharpness < sharp:
         return False
     shape = page.clean.shape
-    return found.pen <= BROADEST_AT_EDGE * max(shape) or not _touches(shape, found.piece)
+    broad = max(shape) > CUT_OUT and found.pen > BROADEST_AT_EDGE * max(shape)
+    return not (broad and _touches(shape, found.piece))
 
 
 def _is_crowded(digits: Sequence[Found], page: Page) -> bool:
