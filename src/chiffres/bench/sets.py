@@ -122,8 +122,8 @@ SETS = {
     "boxes": Set("line", _boxes),
 }
 """What is made by chance."""
-OPTICAL, CUT_OUT = 7, 8
-"""Which stream of chance these are made of."""
+OPTICAL_STREAM, CUT_OUT_STREAM = 7, 8
+"""Of chance, beside that of each set."""
 
 
 def mnist_files(digits: Digits, n: int) -> list[Case]:
@@ -146,7 +146,7 @@ def optical(part: str, n: int, seed: int) -> list[Case]:
 
     bunch = load_digits()
     chosen = split(bunch.target, round(len(bunch.target) / 10))[1 if part == "test" else 0]
-    rng = np.random.default_rng([seed, OPTICAL])
+    rng = np.random.default_rng([seed, OPTICAL_STREAM])
     found = []
     for index in rng.permutation(chosen)[:n]:
         small = np.round(bunch.images[index] * (255 / 16)).astype(np.uint8)
@@ -166,7 +166,7 @@ def cut_outs(digits: Digits, n: int, seed: int) -> list[Case]:
         n: how many, at most.
         seed: decides which, and how each is scaled.
     """
-    rng = np.random.default_rng([seed, CUT_OUT])
+    rng = np.random.default_rng([seed, CUT_OUT_STREAM])
     found = []
     for index in rng.permutation(len(digits.labels))[:n]:
         top, bottom, left, right = bounds(digits.images[index] >= CONTOUR)

@@ -81,9 +81,14 @@ def find_rules(ink: Pixels) -> tuple[list[Straight], list[Straight]]:
     sides, upright_sides = find_sides(across, downwards, ink)
     height, width = ink.shape
     return (
-        _long(across, width, WHOLE) + sides,
-        _long(downwards, height, WHOLE_UPRIGHT) + upright_sides,
+        _together(_long(across, width, WHOLE), sides),
+        _together(_long(downwards, height, WHOLE_UPRIGHT), upright_sides),
     )
+
+
+def _together(long: list[Straight], sides: list[Straight]) -> list[Straight]:
+    """Return both, each line once: on squared paper the rules are sides, too."""
+    return long + [side for side in sides if not any(side is line for line in long)]
 
 
 def _long(lines: Sequence[Straight], side: int, whole: float) -> list[Straight]:

@@ -100,7 +100,7 @@ def frame(rng: np.random.Generator, scene: Scene) -> bool:
     rows, columns = scene.sheet.shape[:2]
     if left < 1 or top < 1 or right > columns - 2 or bottom > rows - 2:
         return False
-    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom], [left, top]])
+    corners = _outline(left, top, right, bottom)
     if rng.random() < 0.5:
         corners += np.clip(rng.normal(0, 0.04 * scene.height, corners.shape), -0.1, 0.1)
         scene.draw([corners], scene.pen, scene.ink, 0.9)
@@ -121,11 +121,12 @@ def boxes(rng: np.random.Generator, scene: Scene, places: Sequence[Box]) -> None
     """
     thin = float(np.clip(scene.pen * rng.uniform(0.3, 0.9), 1, 8))
     shade, strength = _faint(rng, scene), rng.uniform(0.6, 0.95)
-    corners = [
-        np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height], [x, y]])
-        for x, y, width, height in places
-    ]
-    scene.draw(corners, thin, shade, strength)
+    outlines = [_outline(x, y, x + width, y + height) for x, y, width, height in places]
+    scene.draw(outlines, thin, shade, strength)
+
+
+def _outline(left: float, top: float, right: float, bottom: float) -> Floats:
+    return np.array([[left, top], [right, top], [right, bottom], [left, bottom], [left, top]])
 
 
 def printed(rng: np.random.Generator, scene: Scene) -> bool:
