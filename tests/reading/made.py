@@ -12,6 +12,8 @@ import numpy.typing as npt
 from PIL import Image
 
 Grey = npt.NDArray[np.uint8]
+Sure = dict[int, list[Grey]]
+"""Eight digits of each value that are surely read."""
 
 
 def enlarged(digit: Grey, height: int) -> Grey:
@@ -28,6 +30,12 @@ def row_of(digits: Sequence[Grey], height: int = 60, gap: int = 20) -> Grey:
     space = np.zeros((height, gap), np.uint8)
     parts = [part for digit in digits for part in (enlarged(digit, height), space)]
     return np.hstack(parts[:-1])
+
+
+def written(sure: Sure, number: str, height: int = 50, gap: int = 15) -> Grey:
+    """Return the number's ink; of equal digits each is another."""
+    digits = [sure[int(value)][place % 8] for place, value in enumerate(number)]
+    return row_of(digits, height, gap)
 
 
 def on_paper(ink: Grey, margin: int = 40, paper: int = 235, pen: int = 30) -> Grey:

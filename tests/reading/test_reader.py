@@ -19,17 +19,10 @@ from sklearn.datasets import load_sample_image
 from chiffres.data import Dataset
 from chiffres.errors import UsageError
 from chiffres.reading import Reader
-from tests.reading.made import Grey, as_file, enlarged, on_paper, row_of
+from tests.reading.made import Grey, Sure, as_file, enlarged, on_paper, row_of, written
 
 FEW = settings(max_examples=25)
 numbers = st.text("0123456789", min_size=1, max_size=6)
-Sure = dict[int, list[Grey]]
-
-
-def written(sure: Sure, number: str, height: int = 50, gap: int = 15) -> Grey:
-    """Return the number's ink; of equal digits each is another."""
-    digits = [sure[int(value)][place % 8] for place, value in enumerate(number)]
-    return row_of(digits, height, gap)
 
 
 def share(right: list[bool]) -> float:

@@ -76,8 +76,9 @@ class Ink(NamedTuple):
 
     ``map`` is ``(height, width)`` uint8: 0 = paper, ``CONTOUR`` where ink begins, 255 = full ink,
     compared with the ink around. ``contrast`` is, likewise, how many grey levels each pixel is from
-    the paper, and ``noise`` the standard deviation of the paper's own levels. ``dark`` says whether
-    the ink is darker than the paper, ``certain`` whether that is beyond doubt if digits are found.
+    the paper, and ``noise`` the standard deviation of the paper's own levels. ``shades`` is the
+    picture itself, turned so that the ink is darker than the paper. ``dark`` says whether
+    it was, ``certain`` whether that is beyond doubt if digits are found.
     ``finer`` is the same ink without its broad strokes, where there are any: those may as well be
     shadows, or the light between them.
     """
@@ -85,16 +86,17 @@ class Ink(NamedTuple):
     map: Pixels
     contrast: Pixels
     noise: float
+    shades: Pixels
     dark: bool
     certain: bool
     finer: Ink | None = None
 
     def within(self, margin: int) -> Ink:
         """Return the ink, the finer one left out, without a margin, ``margin`` pixels wide."""
-        map_, contrast = (
-            each[margin:-margin, margin:-margin] for each in (self.map, self.contrast)
+        map_, contrast, shades = (
+            each[margin:-margin, margin:-margin] for each in (self.map, self.contrast, self.shades)
         )
-        return self._replace(map=map_, contrast=contrast, finer=None)
+        return self._replace(map=map_, contrast=contrast, shades=shades, finer=None)
 
 
 @dataclass(frozen=True)
@@ -158,10 +160,10 @@ def filling_ink(shades: Pixels) -> tuple[Ink, int] | None:
 def _ink(shades: Pixels, coarse: _Coarse, dark: bool, certain: bool) -> Ink:
     """Return what is dark in ``shades`` as ink, which was dark in the picture or was not."""
     fine, whole = _papers(coarse)
-    finer = Ink(*_ink_map(shades, coarse, fine), dark, certain)
+    finer = Ink(*_ink_map(shades, coarse, fine), shades, dark, certain)
     if whole is None:
         return finer
-    return Ink(*_ink_map(shades, coarse, whole), dark, certain, finer)
+    return Ink(*_ink_map(shades, coarse, whole), shades, dark, certain, finer)
 
 
 def smoothed(pixels: Pixels) -> Pixels:

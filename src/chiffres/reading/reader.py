@@ -33,6 +33,7 @@ from chiffres.reading.page import STICK, Page, read_page
 from chiffres.reading.picture import AnyPicture, Picture, Pixels, load
 from chiffres.reading.result import ReadDigit, Reading
 from chiffres.reading.segment import Piece
+from chiffres.reading.usual import NO_DIGIT
 
 MORE = 1.05
 """What is read in ink that was seen otherwise is so much more, at least."""
@@ -48,6 +49,13 @@ BESIDE = 0.01
 """Where no more than this share of finer strokes is beside sure digits, all of it is read."""
 BROADEST = 0.3
 """The pen of a digit is at most this share of its height."""
+SOLID = 0.55
+"""What is no digit and has strokes this share of its width, or of its height, is a solid thing."""
+SAME = 0.7
+"""Two finds are of the same thing where each covers so much of the other."""
+FINE, INNER = 0.2, 0.3
+"""A digit of a pen this share of its height, this share of the height of what it is in, is written
+on that, which is light paper on something dark, or dark paper."""
 FAR_STRONGER = 1.5
 """How many times as strong as what is beside its strokes a digit is, or as between them."""
 LEAST_LIKELY = 0.001
@@ -156,7 +164,7 @@ class Reader:
         page = self._judged(ink, touching)
         if ink.finer is None or (_beyond_bars(page) and self._holds_all(page, ink.finer)):
             return page
-        return _better(self._judged(ink.finer, touching), page)
+        return _better(_without_rims(self._judged(ink.finer, touching), page), page)
 
     def _holds_all(self, page: Page, ink: Ink) -> bool:
         """Whether all that was found on a page are sure digits, with hardly any ink beside them."""
@@ -190,7 +198,7 @@ class Reader:
         found = Found(piece, digit, self.classify(digit[None])[0], 255, 1)
         found.read = self._is_likely(found)
         lines = [[found]] if found.read else []
-        return Page(Ink(digit, digit, 0, dark, certain=True), digit, lines, [found])
+        return Page(Ink(digit, digit, 0, 255 - digit, dark, certain=True), digit, lines, [found])
 
     def _is_sure(self, found: Found) -> bool:
         return found.confidence >= (self.sure_if_cut if found.cut_from else self.reject_below)
@@ -204,8 +212,13 @@ class Reader:
             [each for each in some.found if self._is_sure(each) and _is_plausible(each)]
             for some in (likelier, page)
         )
+        digits = [each for each in digits if not _is_written_on(each, others)]
         read = [each for each in _all_read(page) if not _is_outline(each, digits)]
-        beside = [each for each in _all_read(likelier) if not _is_faint_outline(each, others)]
+        beside = [
+            each
+            for each in _all_read(likelier)
+            if not _is_faint_outline(each, others) and not _is_written_on(each, others)
+        ]
         if likelier.ink.certain:
             more, most = (sum(each.digit != STICK for each in some) for some in (read, beside))
             return more > most + SURELY_MORE
@@ -289,6 +302,31 @@ def _better(other: Page, page: Page) -> Page:
     return other if 2 * bars <= len(read) and _ink_read(read) > MORE * _ink_read(before) else page
 
 
+def _without_rims(finer: Page, page: Page) -> Page:
+    """Return a page of finer strokes without what is the rim of something solid.
+
+    Args:
+        finer: the page.
+        page: the same with the broad strokes: a disc is whole there.
+    """
+    solid = [each.piece for each in page.found if _is_solid(each)]
+    lines = [
+        [each for each in line if not any(_is_same(each.piece, other) for other in solid)]
+        for line in finer.lines
+    ]
+    return dataclasses.replace(finer, lines=[line for line in lines if line])
+
+
+def _is_solid(found: Found) -> bool:
+    """Whether a find is a disc or a block, and no digit."""
+    least = SOLID * min(found.piece.width, found.piece.height)
+    return found.confidence < NO_DIGIT and found.pen > least
+
+
+def _is_same(piece: Piece, other: Piece) -> bool:
+    return min(piece.share_in(other), other.share_in(piece)) > SAME
+
+
 def _plausibly_read(page: Page) -> list[Found]:
     """Return what was read on a page, what is likely to be a shadow left out."""
     return [each for each in _all_read(page) if _is_plausible(each)]
@@ -310,6 +348,17 @@ def _is_outline(found: Found, others: Sequence[Found]) -> bool:
 def _is_faint_outline(found: Found, others: Sequence[Found]) -> bool:
     """Whether what was found is by or between the strokes of a digit that is far stronger."""
     return any(_is_far_stronger(other, found) for other in _overlapping(found, others))
+
+
+def _is_written_on(found: Found, others: Sequence[Found]) -> bool:
+    """Whether what was found is the paper that a digit is written on."""
+    return any(
+        found.piece.contains(other.piece)
+        and other.digit != STICK
+        and other.pen < FINE * other.piece.height
+        and other.piece.height > INNER * found.piece.height
+        for other in others
+    )
 
 
 def _overlapping(found: Found, others: Sequence[Found]) -> list[Found]:

@@ -1,0 +1,125 @@
+"""What is around digits and not one of them: other pens, small print, papers, holes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from chiffres.reading import Reader
+from chiffres.reading.ink import Ink
+from chiffres.reading.lattice import Found
+from chiffres.reading.page import STICK, Page
+from chiffres.reading.segment import Piece
+from chiffres.reading.surroundings import stands_out
+from chiffres.reading.usual import usual_digit
+from tests.reading.made import Grey, Sure, enlarged, on_paper, written
+
+
+def printed(sheet: Grey, word: str, where: tuple[int, int], size: int, shade: int) -> Grey:
+    """Return the sheet with a word on it."""
+    picture = Image.fromarray(sheet)
+    font = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSansMono.ttf")
+    ImageDraw.Draw(picture).text(where, word, shade, ImageFont.truetype(font, size))
+    return np.asarray(picture)
+
+
+def test_a_stroke_of_a_finer_pen_is_no_doubtful_digit(reader: Reader, sure: Sure) -> None:
+    sheet = on_paper(np.pad(written(sure, "8735", 100, 25), ((30, 30), (250, 0))))
+    hook = np.array([(110, 90), (70, 62), (66, 80), (150, 160)])
+    cv2.polylines(sheet, [hook], False, 70, 3, cv2.LINE_AA)
+    assert reader.read(sheet).text == "8735"
+
+
+def test_what_is_doubtful_far_from_a_number_is_not_of_it(reader: Reader, sure: Sure) -> None:
+    sheet = on_paper(np.pad(written(sure, "75897", 80), ((0, 0), (450, 0))))
+    cv2.polylines(sheet, [np.array([(50, 60), (70, 110), (90, 60)])], False, 90, 7, cv2.LINE_AA)
+    assert reader.read(sheet).text == "75897"
+
+
+@pytest.mark.parametrize("word", ["Floor", "Student", "Page", "jatte", "Order"])
+@pytest.mark.parametrize("at", [(30, 70), (30, 130)])
+def test_a_small_word_beside_a_number_is_not_read(
+    reader: Reader, sure: Sure, word: str, at: tuple[int, int]
+) -> None:
+    sheet = on_paper(np.pad(written(sure, "27342", 100), ((0, 60), (260, 0))))
+    sheet = printed(sheet, word, at, 60, 90)
+    assert reader.read(sheet).text == "27342"
+
+
+def test_1s_beside_a_digit_that_lies_on_its_side_are_read(reader: Reader, sure: Sure) -> None:
+    lying = cv2.resize(enlarged(sure[5][0], 145), (277, 145), interpolation=cv2.INTER_LINEAR)
+    bars = np.pad(written(sure, "11", 213, 200), ((0, 0), (160, 0)))
+    ink = np.hstack([np.pad(lying, ((50, 18), (0, 0))), bars])
+    assert reader.read(on_paper(ink, 60)).text == "511"
+
+
+@pytest.mark.parametrize(("radius", "below"), [(90, 500), (120, 800), (200, 800)])
+def test_a_hole_is_no_0(reader: Reader, sure: Sure, radius: int, below: int) -> None:
+    """Nor is its rim, where the paper is looked for with a finer kernel."""
+    ink = np.pad(written(sure, "4165", 300, 90), ((60, below), (300, 60)))
+    sheet = on_paper(ink, 0, 5, 200)
+    cv2.circle(sheet, (260, 360 + below // 2), radius, 230, -1, cv2.LINE_AA)
+    assert reader.read(sheet).text == "4165"
+
+
+def test_the_paper_around_a_digit_is_none(reader: Reader, sure: Sure) -> None:
+    """Light on a darker table, it is looked at first."""
+    wrong = []
+    for value in (2, 3, 4, 5, 6, 8, 9):
+        for digit in sure[value][:4]:
+            sheet = np.full((164, 144), 105, np.uint8)
+            corners = np.array([(26, 12), (144, 38), (116, 118), (12, 96)])
+            cv2.fillPoly(sheet, [corners], 190, cv2.LINE_AA)
+            ink = enlarged(digit, 46) / 255
+            height, width = ink.shape
+            part = sheet[40 : 40 + height, 62 : 62 + width]
+            part[:] = np.rint(part - ink * 100)
+            wrong += [] if reader.read(sheet).text == str(value) else [value]
+    assert len(wrong) <= 2, wrong  # of 28; 4 where the paper was taken for a digit
+
+
+@pytest.mark.parametrize("number", ["77", "74", "70", "75"])
+def test_digits_that_touch_are_read_beside_print(reader: Reader, sure: Sure, number: str) -> None:
+    left, right = (enlarged(sure[int(value)][at], 120) for at, value in enumerate(number))
+    ink = np.pad(left, ((0, 260), (0, right.shape[1] + 294)))
+    both = ink[:120, left.shape[1] - 6 : left.shape[1] - 6 + right.shape[1]]
+    np.maximum(both, right, out=both)
+    sheet = printed(on_paper(ink, 60), "Rue Total", (60, 300), 76, 110)
+    assert reader.read(sheet).text == number
+
+
+def test_a_paper_that_leaves_the_picture_on_three_sides_is_no_7(reader: Reader) -> None:
+    sheet = np.full((766, 1044), 40, np.uint8)
+    cv2.fillPoly(sheet, [np.array([(0, 0), (540, 0), (1044, 90), (930, 766), (0, 700)])], 200)
+    assert reader.read(sheet).text == ""
+
+
+def found(value: int, piece: Piece, strength: float) -> Found:
+    probabilities = np.eye(10, dtype=np.float32)[value]
+    return Found(piece, np.zeros((28, 28), np.uint8), probabilities, strength, 6)
+
+
+@pytest.mark.parametrize(("around", "is_out"), [(40, True), (200, False)])
+def test_what_is_within_strokes_does_not_stand_out(around: int, is_out: bool) -> None:
+    """A light square, in a dark frame, on dark paper or on light."""
+    shades = np.full((300, 300), around, np.uint8)
+    shades[90:210, 90:210] = 40
+    shades[100:200, 100:200] = 200
+    inked = np.zeros(shades.shape, np.uint8)
+    inked[100:200, 100:200] = 255
+    ink = Ink(inked, inked, 0, 255 - shades, dark=False, certain=True)
+    square = found(0, Piece((1,), 100, 100, 200, 200, 10_000), 160)
+    assert stands_out([square], Page(ink, inked, [[square]], [square])) is is_out
+
+
+def test_of_bars_alone_the_usual_is_the_strong_one_not_the_long_one() -> None:
+    short = found(STICK, Piece((1,), 60, 45, 130, 111, 500), 139)
+    edge = found(STICK, Piece((2,), 28, 1, 48, 125, 300), 45)
+    usual = usual_digit([short, edge], at_edge=lambda _: False)
+    assert usual is not None
+    assert usual.strength == 139
