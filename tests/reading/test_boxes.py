@@ -41,6 +41,31 @@ def test_digits_in_the_boxes_of_a_form_are_read(
     assert len(wrong) <= 4, wrong  # of 20
 
 
+@pytest.mark.parametrize("lean", [0, 0.2, -0.12])
+@pytest.mark.parametrize("apart", [0, 12])
+def test_boxes_may_have_broad_sides_and_be_askew(
+    reader: Reader, sure: dict[int, list[Grey]], apart: int, lean: float
+) -> None:
+    """Broad sides are too short, for their width, to be taken for lines one by one."""
+    rng = np.random.default_rng(11)
+    wrong = []
+    for _ in range(8):
+        number = rng.integers(0, 10, rng.integers(3, 8)).tolist()
+        sheet = np.full((190, 66 * len(number) + 120), 220, np.uint8)
+        for place, value in enumerate(number):
+            left = 60 + place * (66 + apart // 4)
+            cv2.rectangle(sheet, (left, 60), (left + 66, 126), 70, 7)
+            ink = enlarged(sure[value][rng.integers(8)], 42)
+            part = sheet[72:114, left + (66 - ink.shape[1]) // 2 :][:, : ink.shape[1]]
+            np.minimum(part, (220 - 170 * (ink / 255)).astype(np.uint8), out=part)
+        slant = np.array([[1, lean, -60 * lean], [0.06, 1, -6]])
+        size = sheet.shape[::-1]
+        sheet = np.asarray(cv2.warpAffine(sheet, slant, size, borderValue=(220,)), np.uint8)
+        name, read = "".join(map(str, number)), reader.read(sheet).text
+        wrong += [(name, read)] if name != read else []
+    assert len(wrong) <= 2, wrong  # of 8
+
+
 def boxes(*hidden: tuple[int, int, int, int]) -> Grey:
     """Return a map of three boxes beside each other, with ink over parts of it."""
     ink = np.zeros((180, 400), np.uint8)

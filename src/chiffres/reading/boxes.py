@@ -21,6 +21,11 @@ FAINT = CONTOUR // 2
 """A line is followed through what is weaker than ink: near writing much is asked of ink."""
 POINTS = 64
 """At so many points along it is looked whether there is ink where a side may be."""
+LOWEST, HIGHEST = 4.0, 1.3
+"""A row of boxes is so many widths of its lines high, at least, and at most so many lengths."""
+ASKEW, SHARED = 0.35, 0.8
+"""Its ends are no farther from being upright, as a share of its height, one of them at least; and
+its lines are beside each other for this share of the longer."""
 BROADEST = 1.7
 """What is so many times as broad as a side, and full of ink, is no side."""
 
@@ -35,6 +40,7 @@ def find_sides(
         upright: all lines from top to bottom, as if the picture lay on its side.
         ink: ``(height, width)`` uint8, ink from ``CONTOUR`` on.
     """
+    upright = [*upright, *_between(lying, upright, ink)]
     lying = [*lying, *_hidden(lying, upright, ink)]
     upright = [*upright, *_hidden(upright, lying, ink.T)]
     ends, upright_ends = _ends_on(lying, upright), _ends_on(upright, lying)
@@ -83,6 +89,88 @@ def _sides(lines: Sequence[Straight], ends: Bools, meet: Bools) -> list[Straight
     return [lines[at] for at in np.flatnonzero(chosen).tolist()]
 
 
+def _between(lying: Sequence[Straight], upright: Sequence[Straight], ink: Pixels) -> list[Straight]:
+    """Return what goes from one line to the next below it that is as long: ink all the way.
+
+    Of a row of boxes it is the sides, which may be too broad to be taken for lines by themselves.
+    """
+    rails = [line for line in lying if line.start > 0 or line.stop < ink.shape[1]]
+    found: list[Straight] = []
+    for upper in rails:
+        below = [other for other in rails if _are_rails(upper, other)]
+        if below:
+            lower = min(below, key=lambda line: line.middle)
+            found += _unknown(_across(upper, lower, ink), [*upright, *found])
+    return found
+
+
+def _unknown(lines: Sequence[Straight], known: Sequence[Straight]) -> list[Straight]:
+    """Return the lines that are not along one that is known."""
+    return [line for line in lines if not any(other.covers(line) for other in known)]
+
+
+def _are_rails(upper: Straight, lower: Straight) -> bool:
+    """Whether two lines may be the upper and the lower sides of a row of boxes."""
+    apart = lower.middle - upper.middle
+    over = min(upper.stop, lower.stop) - max(upper.start, lower.start)
+    return (
+        upper.is_like(lower)
+        and LOWEST * upper.width < apart < HIGHEST * upper.length
+        and over >= SHARED * max(upper.length, lower.length)
+        and min(map(abs, _leans(upper, lower))) <= ASKEW * apart
+    )
+
+
+def _leans(upper: Straight, lower: Straight) -> tuple[int, int]:
+    """Return how far to the right the lower line begins, and ends."""
+    return lower.start - upper.start, lower.stop - upper.stop
+
+
+def _across(upper: Straight, lower: Straight, ink: Pixels) -> list[Straight]:
+    """Return the lines, full of ink, from one rail to the other, as if the picture lay on its side.
+
+    They lean as the ends do; where something hides an end of a rail, as the other end does.
+    """
+    most = ASKEW * (lower.middle - upper.middle)
+    leans = [lean for lean in _leans(upper, lower) if abs(lean) <= most]
+    reach = round(CORNER + upper.width)
+    start = min(upper.start, lower.start - leans[0]) - reach
+    stop = max(upper.stop, lower.stop - leans[-1]) + reach
+    tops = np.arange(start, stop)
+    bottoms = tops + np.linspace(leans[0], leans[-1], stop - start)
+    high, low = upper.at(tops), lower.at(bottoms)
+    within = upper.width / 2 / (lower.middle - upper.middle)
+    down = np.linspace(within, 1 - within, POINTS)[:, None]
+    columns = np.rint(tops + down * (bottoms - tops)).astype(int)
+    rows = np.rint(high + down * (low - high)).astype(int)
+    inked = ink[rows.clip(0, ink.shape[0] - 1), columns.clip(0, ink.shape[1] - 1)] >= FAINT
+    found = []
+    for middle, width in _narrow(inked, upper.width):
+        first, last = round(float(high[middle])), round(float(low[middle])) + 1
+        along = np.linspace(tops[middle], bottoms[middle], last - first, dtype=np.float32)
+        slope = float(along[-1] - along[0]) / (last - first)
+        found.append(Straight(first, last, along, width, slope, upper.strength))
+    return found
+
+
+def _narrow(inked: Bools, width: float) -> list[tuple[int, float]]:
+    """Return the middles of narrow runs of columns that are full of ink, and their widths.
+
+    Two sides beside each other may be one run: it is broader than a side by ``ALIKE``, at most.
+
+    Args:
+        inked: whether there is ink, ``(points along a side, places where one may be)``.
+        width: of a side.
+    """
+    full = np.concatenate([[False], inked.mean(axis=0) >= FULL, [False]])
+    runs = np.flatnonzero(np.diff(full)).reshape(-1, 2).tolist()
+    return [
+        ((first + stop) // 2, float(np.clip(stop - first, width, 0.99 * ALIKE * width)))
+        for first, stop in runs
+        if stop - first <= BROADEST * width + 1
+    ]
+
+
 def _hidden(lines: Sequence[Straight], across: Sequence[Straight], ink: Pixels) -> list[Straight]:
     """Return the lines beside the known ones that writing hides: there is ink all along them."""
     found: list[Straight] = []
@@ -92,11 +180,7 @@ def _hidden(lines: Sequence[Straight], across: Sequence[Straight], ink: Pixels) 
         if any(other == place and line.is_as_long(before) for place, before in looked):
             continue
         looked.append((other, line))
-        found += [
-            each
-            for each in _moved(line, across[other], ink)
-            if not any(known.covers(each) for known in (*lines, *found))
-        ]
+        found += _unknown(_moved(line, across[other], ink), [*lines, *found])
     return found
 
 
@@ -108,9 +192,7 @@ def _moved(line: Straight, along: Straight, ink: Pixels) -> list[Straight]:
     rows = np.rint(line.rows[points]).astype(int)[:, None] + moves
     rows = np.clip(rows, 0, ink.shape[0] - 1)
     inked = ink[rows, (line.start + points)[:, None]] >= FAINT
-    full = np.concatenate([[False], inked.mean(axis=0) >= FULL, [False]])
     return [
-        line._replace(rows=line.rows + moves[(first + stop) // 2])
-        for first, stop in np.flatnonzero(np.diff(full)).reshape(-1, 2)
-        if stop - first <= BROADEST * line.width + 1
+        line._replace(rows=line.rows + moves[middle], width=width)
+        for middle, width in _narrow(inked, line.width)
     ]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from chiffres.reading.ink import Floats
 
@@ -12,8 +15,8 @@ ALIKE = 1.6
 """How many times the width and the strength of one may be those of another printed alike."""
 CORNER = 3.0
 """So many pixels, and their widths, two lines may be apart where they meet."""
-FULL = 0.95
-"""What is along this share of a line is along all of it."""
+FULL, COVERED = 0.95, 0.85
+"""What is along this share of a line is along all of it; a line along the second is the same."""
 
 
 class Straight(NamedTuple):
@@ -34,6 +37,16 @@ class Straight(NamedTuple):
         """In columns."""
         return self.stop - self.start
 
+    @property
+    def middle(self) -> float:
+        """The row of its middle column."""
+        return float(self.rows[self.length // 2])
+
+    def at(self, columns: npt.NDArray[Any]) -> Floats:
+        """Return the rows at columns, beyond its ends those of the ends."""
+        inside = np.rint(columns - self.start).astype(int).clip(0, self.length - 1)
+        return np.asarray(self.rows[inside], np.float32)
+
     def is_like(self, other: Straight) -> bool:
         """Whether the two are printed alike and run alike."""
         return (
@@ -47,7 +60,7 @@ class Straight(NamedTuple):
         return max(abs(self.start - other.start), abs(self.stop - other.stop)) <= CORNER
 
     def covers(self, other: Straight) -> bool:
-        """Whether it is where the other is, all along that."""
-        apart = abs(float(self.rows[self.length // 2] - other.rows[other.length // 2]))
+        """Whether it is where the other is, nearly all along that."""
+        apart = abs(self.middle - other.middle)
         over = min(self.stop, other.stop) - max(self.start, other.start)
-        return apart <= CORNER + self.width and over >= FULL * other.length
+        return apart <= CORNER + self.width and over >= COVERED * other.length

@@ -95,7 +95,7 @@ def _ink_around(found: Found, page: Page) -> float:
     piece, reach = found.piece, found.piece.height
     rows = slice(max(0, piece.top - reach), piece.bottom + reach)
     columns = slice(max(0, piece.left - reach), piece.right + reach)
-    inked = np.count_nonzero(page.ink.map[rows, columns] >= CONTOUR)
+    inked = np.count_nonzero(page.clean[rows, columns] >= CONTOUR)
     return inked / (3 * reach * (piece.width + 2 * reach))
 
 
