@@ -96,34 +96,32 @@ def _between(lying: Sequence[Straight], upright: Sequence[Straight], ink: Pixels
     """
     rails = [line for line in lying if line.start > 0 or line.stop < ink.shape[1]]
     found: list[Straight] = []
-    for upper in rails:
-        below = [other for other in rails if _are_rails(upper, other)]
-        if below:
-            lower = min(below, key=lambda line: line.middle)
-            found += _unknown(_across(upper, lower, ink), [*upright, *found])
+    for upper, lower in _in_pairs(rails):
+        found += _unknown(_across(upper, lower, ink), [*upright, *found])
     return found
+
+
+def _in_pairs(lines: Sequence[Straight]) -> list[tuple[Straight, Straight]]:
+    """Return what may be the upper and the lower sides of a row of boxes, the next one of each."""
+    measures = [(line.middle, line.start, line.stop, line.width) for line in lines]
+    middles, starts, stops, widths = np.array(measures).reshape(-1, 4).T
+    lengths = stops - starts
+    apart = middles - middles[:, None]
+    over = np.minimum(stops, stops[:, None]) - np.maximum(starts, starts[:, None])
+    lean = np.minimum(np.abs(starts - starts[:, None]), np.abs(stops - stops[:, None]))
+    below = (LOWEST * widths[:, None] < apart) & (apart < HIGHEST * lengths[:, None])
+    below &= (over >= SHARED * np.maximum(lengths, lengths[:, None])) & (lean <= ASKEW * apart)
+    pairs = []
+    for upper, row in zip(lines, below, strict=True):
+        alike = [lines[at] for at in np.flatnonzero(row).tolist() if lines[at].is_like(upper)]
+        if alike:
+            pairs.append((upper, min(alike, key=lambda line: line.middle)))
+    return pairs
 
 
 def _unknown(lines: Sequence[Straight], known: Sequence[Straight]) -> list[Straight]:
     """Return the lines that are not along one that is known."""
     return [line for line in lines if not any(other.covers(line) for other in known)]
-
-
-def _are_rails(upper: Straight, lower: Straight) -> bool:
-    """Whether two lines may be the upper and the lower sides of a row of boxes."""
-    apart = lower.middle - upper.middle
-    over = min(upper.stop, lower.stop) - max(upper.start, lower.start)
-    return (
-        upper.is_like(lower)
-        and LOWEST * upper.width < apart < HIGHEST * upper.length
-        and over >= SHARED * max(upper.length, lower.length)
-        and min(map(abs, _leans(upper, lower))) <= ASKEW * apart
-    )
-
-
-def _leans(upper: Straight, lower: Straight) -> tuple[int, int]:
-    """Return how far to the right the lower line begins, and ends."""
-    return lower.start - upper.start, lower.stop - upper.stop
 
 
 def _across(upper: Straight, lower: Straight, ink: Pixels) -> list[Straight]:
@@ -132,7 +130,8 @@ def _across(upper: Straight, lower: Straight, ink: Pixels) -> list[Straight]:
     They lean as the ends do; where something hides an end of a rail, as the other end does.
     """
     most = ASKEW * (lower.middle - upper.middle)
-    leans = [lean for lean in _leans(upper, lower) if abs(lean) <= most]
+    both = lower.start - upper.start, lower.stop - upper.stop
+    leans = [lean for lean in both if abs(lean) <= most]
     reach = round(CORNER + upper.width)
     start = min(upper.start, lower.start - leans[0]) - reach
     stop = max(upper.stop, lower.stop - leans[-1]) + reach

@@ -1,0 +1,158 @@
+"""Of several ways to see the ink of a picture, the one in which most is read."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+from chiffres.reading.ink import SPANNING
+from chiffres.reading.lattice import Found, union
+from chiffres.reading.page import STICK, Page
+from chiffres.reading.segment import Piece
+from chiffres.reading.usual import NO_DIGIT, Accept
+
+MORE = 1.05
+"""What is read in ink that was seen otherwise is so much more, at least."""
+SURELY_MORE = 1
+"""In the polarity that was thought the wrong one, if it is not, there are more digits by more than
+this: between strokes and within loops one may be found."""
+BROADEST = 0.3
+"""The pen of a digit is at most this share of its height."""
+SOLID = 0.55
+"""What is no digit and has strokes this share of its width, or of its height, is a solid thing."""
+SAME = 0.7
+"""Two finds are of the same thing where each covers so much of the other."""
+FINE, INNER = 0.2, 0.3
+"""A digit of a pen this share of its height, this share of the height of what it is in, is written
+on that, which is light paper on something dark, or dark paper."""
+FAR_STRONGER = 1.5
+"""How many times as strong as what is beside its strokes a digit is, or as between them."""
+
+
+def all_read(page: Page) -> list[Found]:
+    """Return what is read on a page, line by line."""
+    return [each for line in page.lines for each in line if each.read]
+
+
+def fills(page: Page, margin: int) -> bool:
+    """Whether what is read on a page is as high as all that is within its margin.
+
+    A bar alone has paper on both sides, or it may be what lies beside the paper.
+    """
+    read = all_read(page)
+    if not read or any(each.pen > BROADEST * each.piece.height for each in read):
+        return False
+    whole = union([each.piece for each in read])
+    height, width = page.clean.shape
+    beside = min(whole.left, width - whole.right) > margin
+    return whole.height >= SPANNING * (height - 2 * margin) and (beside or beyond_bars(page))
+
+
+def beyond_bars(page: Page) -> bool:
+    """Whether there is more than bars.
+
+    They alone are found in the wrong polarity, too, and may be the edges of a shadow.
+    """
+    return any(each.digit != STICK for line in page.lines for each in line)
+
+
+def other_is_better(page: Page, likelier: Page, is_sure: Accept) -> bool:
+    """Whether the ink of the less likely polarity is to be read."""
+    digits, others = (
+        [each for each in some.found if is_sure(each) and _is_plausible(each)]
+        for some in (likelier, page)
+    )
+    digits = [each for each in digits if not _is_written_on(each, others)]
+    read = [each for each in all_read(page) if not _is_outline(each, digits)]
+    beside = [
+        each
+        for each in all_read(likelier)
+        if not _is_faint_outline(each, others) and not _is_written_on(each, others)
+    ]
+    if likelier.ink.certain:
+        more, most = (sum(each.digit != STICK for each in some) for some in (read, beside))
+        return more > most + SURELY_MORE
+    return 0.5 * _ink_read(read) > _ink_read(beside)
+
+
+def better(other: Page, page: Page) -> Page:
+    """Return ``other``, seen otherwise, if more is read there, and that is not mostly bars."""
+    read, before = (_plausibly_read(each.with_sole()) for each in (other, page))
+    bars = sum(each.digit == STICK for each in read)
+    return other if 2 * bars <= len(read) and _ink_read(read) > MORE * _ink_read(before) else page
+
+
+def without_rims(finer: Page, page: Page) -> Page:
+    """Return a page of finer strokes without what is the rim of something solid.
+
+    Args:
+        finer: the page.
+        page: the same with the broad strokes: a disc is whole there.
+    """
+    solid = [each.piece for each in page.found if _is_solid(each)]
+    lines = [
+        [each for each in line if not any(_is_same(each.piece, other) for other in solid)]
+        for line in finer.lines
+    ]
+    return dataclasses.replace(finer, lines=[line for line in lines if line])
+
+
+def _is_solid(found: Found) -> bool:
+    """Whether a find is a disc or a block, and no digit."""
+    least = SOLID * min(found.piece.width, found.piece.height)
+    return found.confidence < NO_DIGIT and found.pen > least
+
+
+def _is_same(piece: Piece, other: Piece) -> bool:
+    return min(piece.share_in(other), other.share_in(piece)) > SAME
+
+
+def _plausibly_read(page: Page) -> list[Found]:
+    """Return what was read on a page, what is likely to be a shadow left out."""
+    return [each for each in all_read(page) if _is_plausible(each)]
+
+
+def _is_plausible(found: Found) -> bool:
+    """Whether a find is a whole piece, and no broader than what a pen draws."""
+    return not found.cut_from and found.pen <= BROADEST * found.piece.height
+
+
+def _is_outline(found: Found, others: Sequence[Found]) -> bool:
+    """Whether what was found is a part of the paper's edge around the ink of a taller digit."""
+    return any(
+        other.piece.height > found.piece.height and not _is_far_stronger(found, other)
+        for other in _overlapping(found, others)
+    )
+
+
+def _is_faint_outline(found: Found, others: Sequence[Found]) -> bool:
+    """Whether what was found is by or between the strokes of a digit that is far stronger."""
+    return any(_is_far_stronger(other, found) for other in _overlapping(found, others))
+
+
+def _is_written_on(found: Found, others: Sequence[Found]) -> bool:
+    """Whether what was found is the paper that a digit is written on."""
+    return any(
+        found.piece.contains(other.piece)
+        and other.digit != STICK
+        and other.pen < FINE * other.piece.height
+        and other.piece.height > INNER * found.piece.height
+        for other in others
+    )
+
+
+def _overlapping(found: Found, others: Sequence[Found]) -> list[Found]:
+    return [other for other in others if found.piece.share_in(other.piece) > 0]
+
+
+def _is_far_stronger(found: Found, other: Found) -> bool:
+    return found.strength > FAR_STRONGER * other.strength
+
+
+def _ink_read(read: Sequence[Found]) -> float:
+    """Return how much of a page was read, to choose between its polarities by."""
+    return sum(
+        (0.01 if each.digit == STICK else 1) * each.confidence * math.sqrt(each.piece.height)
+        for each in read
+    )
