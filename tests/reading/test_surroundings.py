@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import cv2
@@ -81,6 +82,33 @@ def test_the_paper_around_a_digit_is_none(reader: Reader, sure: Sure) -> None:
             part[:] = np.rint(part - ink * 100)
             wrong += [] if reader.read(sheet).text == str(value) else [value]
     assert len(wrong) <= 2, wrong  # of 28; 4 where the paper was taken for a digit
+
+
+def test_a_digit_on_light_paper_on_a_black_table_is_read(reader: Reader, sure: Sure) -> None:
+    """Its loop is a light 0 on darker ink, and half of the paper is in a shadow."""
+    for digit in sure[6][:4]:
+        sheet = np.full((323, 288), 25, np.uint8)
+        cv2.fillPoly(sheet, [np.array([(25, 28), (260, 26), (266, 300), (32, 304)])], 190)
+        sheet[150:][sheet[150:] > 100] = 150
+        ink = enlarged(digit, 165) / 255
+        height, width = ink.shape
+        part = sheet[80 : 80 + height, 110 : 110 + width]
+        part[:] = np.rint(part - ink * 80)
+        assert reader.read(sheet).text == "6"
+
+
+def test_a_stain_that_a_digit_lies_on_is_no_part_of_it(reader: Reader, sure: Sure) -> None:
+    wrong = []
+    for value, (pen, left) in itertools.product((2, 5, 8), ((14, 380), (26, 380), (40, 130))):
+        for digit in sure[value][:4]:
+            sheet = np.full((500, 700), 225, np.uint8)
+            cv2.ellipse(sheet, (300, 250), (170, 150), 0, 40, 300, 196, pen, cv2.LINE_AA)
+            ink = enlarged(digit, 150) / 255
+            part = sheet[250:400, left : left + ink.shape[1]]
+            part[:] = np.rint(part - ink * 120)
+            text = reader.read(sheet).text
+            wrong += [] if text == str(value) else [(value, pen, text)]
+    assert len(wrong) <= 4, wrong  # of 36; 23 where the stain was ink like any other
 
 
 @pytest.mark.parametrize("number", ["77", "74", "70", "75"])

@@ -26,6 +26,8 @@ SAME = 0.7
 FINE, INNER = 0.2, 0.3
 """A digit of a pen this share of its height, this share of the height of what it is in, is written
 on that, which is light paper on something dark, or dark paper."""
+MOST_FOUND = 3
+"""On a page where one digit is surely read there are no more finds than these."""
 FAR_STRONGER = 1.5
 """How many times as strong as what is beside its strokes a digit is, or as between them."""
 
@@ -72,8 +74,14 @@ def other_is_better(page: Page, likelier: Page, is_sure: Accept) -> bool:
     ]
     if likelier.ink.certain:
         more, most = (sum(each.digit != STICK for each in some) for some in (read, beside))
-        return more > most + SURELY_MORE
+        return more > most + SURELY_MORE or (more > most == 0 and _is_clear(page))
     return 0.5 * _ink_read(read) > _ink_read(beside)
+
+
+def _is_clear(page: Page) -> bool:
+    """Whether there is hardly more on a page than what is read, which is fine strokes."""
+    fine = all(each.pen < FINE * each.piece.height for each in all_read(page))
+    return fine and len(page.found) <= MOST_FOUND
 
 
 def better(other: Page, page: Page) -> Page:

@@ -44,6 +44,8 @@ MOST_ATOMS = 6
 """Of no more atoms is a digit made."""
 NEAR = 0.4
 """Atoms further apart than this, in heights of the line, are not of one digit."""
+UNLIKE = 3.0
+"""Nor is one of which a part is so many times as strong as another."""
 WIDEST, TOO_WIDE = 1.3, 2.0
 """Wider than high by more than this is no digit; what each further height of width costs."""
 LOWEST, TOO_LOW = 0.6, 3.0
@@ -231,6 +233,9 @@ def _joined(lattice: Line) -> list[tuple[int, int]]:
         for stop in range(first + 2, most + 1):
             piece = lattice.atoms[stop - 1].piece
             if any(each.cut_from for each in lattice.atoms[first:stop]):
+                break
+            strengths = [each.strength for each in lattice.atoms[first:stop]]
+            if max(strengths) > UNLIKE * min(strengths):
                 break
             if piece.left - high > NEAR * lattice.height:
                 break

@@ -42,6 +42,8 @@ SLIVER = 0.15
 """What lies along a side of the picture and is finer, as a share of its length, is no digit."""
 COVERED = 0.5
 """What is no digit for sure and reaches over this share of one that is, is not beside it."""
+MOST_STAINED = 12
+"""Of so many finds, the highest, it is looked whether they are of two strengths of ink."""
 RESIDUE = 0.5
 """What is so much weaker than a digit beyond doubt, and inside it, is what is left of a rule."""
 SPECK = 0.003
@@ -93,6 +95,7 @@ def read_page(ink: Ink, networks: Networks, touching: bool = True) -> Page:
     clean = without_rules(ink.map)
     sheet = Sheet(clean, ink.contrast)
     pieces = classified(sheet, sheet.pieces(), networks.classify)
+    pieces = _without_stains(sheet, pieces, networks.classify)
     found = _mended(sheet, pieces, networks.classify)
     found = _without_slivers(found, clean.shape)
     least = LEAST_DETAIL * max(clean.shape)
@@ -104,6 +107,21 @@ def read_page(ink: Ink, networks: Networks, touching: bool = True) -> Page:
     _put_beside(fragments, lines)
     read = read_lines(sheet, lines, networks, touching)
     return Page(ink, clean, read, [each for line in read for each in line] + tall)
+
+
+def _without_stains(sheet: Sheet, found: Sequence[Found], classify: Classify) -> list[Found]:
+    """Take a digit out of the weaker ink, of a stain or an edge, that it is one piece with."""
+    large = sorted(found, key=lambda each: -each.piece.height)[:MOST_STAINED]
+    doubtful = [each for each in large if each.confidence < SURE]
+    parts = [(each, sheet.strong_part(each.piece)) for each in doubtful]
+    stained = [(each, part) for each, part in parts if part]
+    read = classified(sheet, [part for _, part in stained], classify)
+    digits = {
+        id(each): part
+        for (each, _), part in zip(stained, read, strict=True)
+        if part.confidence >= SURE and part.digit != STICK
+    }
+    return [digits.get(id(each), each) for each in found]
 
 
 def _mended(sheet: Sheet, found: Sequence[Found], classify: Classify) -> list[Found]:

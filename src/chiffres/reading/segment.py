@@ -27,6 +27,9 @@ ALONG_EDGE = 0.9
 """Ink along this share of a side of the picture is what lies around the paper."""
 OVERLAP = 0.45
 """Two pieces are on one line when this share of the lower one's height is beside the other."""
+FAR_STRONGER, STICKS_OUT = 2.2, 0.7
+"""Ink is of two strengths where one is so many times the other; the strong part's box is at most
+this share of the piece's, if the other sticks out."""
 UNLIKE = 2.8
 """Nor is one this many times as high as the other."""
 
@@ -163,6 +166,29 @@ class Sheet:
             own |= labels == label
         return np.asarray(own)
 
+    def strong_part(self, piece: Piece) -> Piece | None:
+        """Label the strong ink of a piece anew, where weaker ink sticks out from it.
+
+        Returns:
+            It, or None where the ink is of one strength, or the strong one is nearly everywhere.
+        """
+        rows, columns = slice(piece.top, piece.bottom), slice(piece.left, piece.right)
+        labels, contrast = self.labels[rows, columns], self.contrast[rows, columns]
+        own = self._own(labels, piece)
+        levels = contrast[own]
+        least, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+        above = levels > least
+        if not above.any() or above.all():
+            return None
+        if float(levels[above].mean()) < FAR_STRONGER * float(levels[~above].mean()):
+            return None
+        strong = cv2.dilate((own & (contrast > least)).view(np.uint8), np.ones((3, 3), np.uint8))
+        part = own & (strong > 0)
+        _, _, width, height = cv2.boundingRect(part.view(np.uint8))
+        if width * height > STICKS_OUT * piece.width * piece.height:
+            return None
+        return self._anew(labels, part, piece.left, piece.top)
+
     def near_groups(self, gap: float) -> Labels:
         """Return a number for each label, the same where ink is nearer than ``gap`` pixels."""
         inked = self.ink >= CONTOUR
@@ -196,21 +222,17 @@ class Sheet:
         for number in range(len(seams) + 1):
             part = own & (side == number)
             if part.any():
-                labels[part] = self.count
-                y, x = np.nonzero(part)
-                box = (x.min(), y.min(), x.max() + 1, y.max() + 1)
-                left, top, right, bottom = (int(edge) for edge in box)
-                within = Piece(
-                    (self.count,),
-                    piece.left + left,
-                    piece.top + top,
-                    piece.left + right,
-                    piece.top + bottom,
-                    len(x),
-                )
-                parts.append((number, within))
-                self.count += 1
+                parts.append((number, self._anew(labels, part, piece.left, piece.top)))
         return parts
+
+    def _anew(self, labels: Labels, part: npt.NDArray[np.bool_], left: int, top: int) -> Piece:
+        """Give a part of the labels, of which the first is at ``(left, top)``, one of its own."""
+        labels[part] = self.count
+        self.count += 1
+        x, y, width, height = cv2.boundingRect(part.view(np.uint8))
+        area = int(np.count_nonzero(part))
+        label = (self.count - 1,)
+        return Piece(label, left + x, top + y, left + x + width, top + y + height, area)
 
 
 def in_lines(pieces: Sequence[Piece]) -> list[list[Piece]]:

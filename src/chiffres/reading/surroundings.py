@@ -104,7 +104,7 @@ def stands_out(line: Sequence[Found], page: Page) -> bool:
 
     What is between strokes, or in a loop, has the shade of the paper beyond.
     """
-    beyond = [_beyond(found, page.ink) - OUT * found.strength for found in line]
+    beyond = [abs(_beyond(found, page.ink)) - OUT * found.strength for found in line]
     return float(np.median(beyond)) > 0
 
 
