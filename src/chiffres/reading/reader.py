@@ -31,6 +31,7 @@ from chiffres.reading.page import Page, read_page
 from chiffres.reading.picture import AnyPicture, Picture, Pixels, load
 from chiffres.reading.result import ReadDigit, Reading
 from chiffres.reading.segment import Piece
+from chiffres.reading.usual import NO_DIGIT
 
 LIKELY = 0.5
 """The confidence of a digit that is read for what is around it: sure digits, or nothing at all."""
@@ -50,6 +51,7 @@ class Reader:
         reject_below: the confidence, 0 to 1, below which a digit is not sure.
         likely: the confidence below which it is rejected even among sure ones, or where it is all
             that there is.
+        possible: the same of a picture in MNIST's format, which is a digit or none.
         sure_if_cut: the confidence below which a digit that touches others is not sure.
     """
 
@@ -67,7 +69,8 @@ class Reader:
                 ONNX file from ``(n, 28, 28)`` uint8 to ``(n, 10)`` float32.
             reject_below: the confidence below which every digit is rejected. By default a digit is
                 sure from what the model's file says on, else 0.96, and is read from 0.5 on where
-                the digits beside it are sure, or nothing else is in the picture.
+                the digits beside it are sure, or nothing else is in the picture, and from 0.3 on in
+                a picture in MNIST's format.
             threads: how many the classifier computes on; 0 = as many as there are cores.
 
         Raises:
@@ -80,9 +83,9 @@ class Reader:
         self._network = Network(*model_bytes(model), threads=threads)
         self._networks = Networks(self._network, StringNetwork(threads=threads))
         self.reject_below = self._network.threshold if reject_below is None else reject_below
-        self.likely, self.sure_if_cut = (
+        self.likely, self.possible, self.sure_if_cut = (
             min(each, self.reject_below) if reject_below is None else reject_below
-            for each in (LIKELY, SURE_IF_CUT)
+            for each in (LIKELY, NO_DIGIT, SURE_IF_CUT)
         )
 
     def read(self, picture: AnyPicture) -> Reading:
@@ -177,7 +180,7 @@ class Reader:
         top, bottom, left, right = bounds(digit > NEARLY_PAPER)
         piece = Piece((1,), left, top, right, bottom, 0)
         found = Found(piece, digit, self.classify(digit[None])[0], 255, 1)
-        found.read = self._is_likely(found)
+        found.read = found.confidence >= self.possible
         lines = [[found]] if found.read else []
         return Page(Ink(digit, digit, 0, 255 - digit, dark, certain=True), digit, lines, [found])
 
