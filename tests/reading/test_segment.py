@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chiffres.reading.components import components
+from chiffres.reading.lattice import Found
+from chiffres.reading.page import without_stains
 from chiffres.reading.segment import Piece, Sheet, in_lines
 
 
@@ -109,3 +112,42 @@ def test_every_piece_is_in_one_line(pieces: list[Piece]) -> None:
     for line in lines:
         middles = [piece.left + piece.right for piece in line]
         assert middles == sorted(middles)
+
+
+def of_two_strengths() -> Sheet:
+    """Return a sheet with one piece of ink: a strong block, and a weak line through it."""
+    contrast = np.zeros((60, 90), np.uint8)
+    contrast[30, 5:85] = 40
+    contrast[20:40, 40:55] = 160
+    return Sheet(np.where(contrast > 0, np.uint8(255), contrast), contrast)
+
+
+def test_the_strong_ink_of_a_piece_is_labelled_anew() -> None:
+    page = of_two_strengths()
+    (piece,) = page.pieces()
+    part = page.strong_part(piece)
+    assert part is not None
+    assert (part.left, part.top, part.right, part.bottom) == (39, 20, 56, 40)
+    assert page.crop(part)[2:-2, 3:-3].min() == 255
+    assert page.strong_part(part) is None
+
+
+@pytest.mark.parametrize(("digit", "kept"), [(None, True), (1, True), (5, False)])
+def test_a_piece_stays_whole_unless_its_strong_ink_is_a_digit(
+    digit: int | None, kept: bool
+) -> None:
+    """A bar is none: of a stroke that fades, a straight bit may be stronger."""
+    page = of_two_strengths()
+    (piece,) = page.pieces()
+    whole = page.crop(piece)
+
+    def classify(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        answer = np.full(10, 0.1, np.float32)
+        if digit is not None:
+            answer = np.eye(10, dtype=np.float32)[digit]
+        return np.repeat(answer[None], len(images), axis=0)
+
+    doubtful = Found(piece, np.zeros((28, 28), np.uint8), np.full(10, 0.1, np.float32), 60, 3)
+    (found,) = without_stains(page, [doubtful], classify)
+    assert (found is doubtful) is kept
+    assert np.array_equal(page.crop(found.piece), whole) is kept

@@ -95,7 +95,7 @@ def read_page(ink: Ink, networks: Networks, touching: bool = True) -> Page:
     clean = without_rules(ink.map)
     sheet = Sheet(clean, ink.contrast)
     pieces = classified(sheet, sheet.pieces(), networks.classify)
-    pieces = _without_stains(sheet, pieces, networks.classify)
+    pieces = without_stains(sheet, pieces, networks.classify)
     found = _mended(sheet, pieces, networks.classify)
     found = _without_slivers(found, clean.shape)
     least = LEAST_DETAIL * max(clean.shape)
@@ -109,19 +109,27 @@ def read_page(ink: Ink, networks: Networks, touching: bool = True) -> Page:
     return Page(ink, clean, read, [each for line in read for each in line] + tall)
 
 
-def _without_stains(sheet: Sheet, found: Sequence[Found], classify: Classify) -> list[Found]:
-    """Take a digit out of the weaker ink, of a stain or an edge, that it is one piece with."""
+def without_stains(sheet: Sheet, found: Sequence[Found], classify: Classify) -> list[Found]:
+    """Take a digit out of the weaker ink, of a stain or an edge, that it is one piece with.
+
+    Args:
+        sheet: what the finds are on; its labels change.
+        found: what may be digits; those that stay as they are get the labels of both inks.
+        classify: what reads.
+    """
     large = sorted(found, key=lambda each: -each.piece.height)[:MOST_STAINED]
     doubtful = [each for each in large if each.confidence < SURE]
     parts = [(each, sheet.strong_part(each.piece)) for each in doubtful]
     stained = [(each, part) for each, part in parts if part]
     read = classified(sheet, [part for _, part in stained], classify)
-    digits = {
-        id(each): part
-        for (each, _), part in zip(stained, read, strict=True)
-        if part.confidence >= SURE and part.digit != STICK
-    }
-    return [digits.get(id(each), each) for each in found]
+    kept = {id(each): each for each in found}
+    for (each, _), part in zip(stained, read, strict=True):
+        if part.confidence >= SURE and part.digit != STICK:
+            kept[id(each)] = part
+        else:  # as it was, of both its inks
+            both = (*each.piece.labels, *part.piece.labels)
+            each.piece = dataclasses.replace(each.piece, labels=both)
+    return list(kept.values())
 
 
 def _mended(sheet: Sheet, found: Sequence[Found], classify: Classify) -> list[Found]:

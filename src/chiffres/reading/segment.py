@@ -170,7 +170,8 @@ class Sheet:
         """Label the strong ink of a piece anew, where weaker ink sticks out from it.
 
         Returns:
-            It, or None where the ink is of one strength, or the strong one is nearly everywhere.
+            It, which is no part of the piece's labels any more; or None where the ink is of one
+            strength, or the strong one is nearly everywhere.
         """
         rows, columns = slice(piece.top, piece.bottom), slice(piece.left, piece.right)
         labels, contrast = self.labels[rows, columns], self.contrast[rows, columns]
