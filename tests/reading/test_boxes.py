@@ -42,7 +42,7 @@ def test_digits_in_the_boxes_of_a_form_are_read(
 
 
 @pytest.mark.parametrize("lean", [0, 0.2, -0.12])
-@pytest.mark.parametrize("apart", [0, 12])
+@pytest.mark.parametrize("apart", [0, 3])
 def test_boxes_may_have_broad_sides_and_be_askew(
     reader: Reader, sure: dict[int, list[Grey]], apart: int, lean: float
 ) -> None:
@@ -53,7 +53,7 @@ def test_boxes_may_have_broad_sides_and_be_askew(
         number = rng.integers(0, 10, rng.integers(3, 8)).tolist()
         sheet = np.full((190, 66 * len(number) + 120), 220, np.uint8)
         for place, value in enumerate(number):
-            left = 60 + place * (66 + apart // 4)
+            left = 60 + place * (66 + apart)
             cv2.rectangle(sheet, (left, 60), (left + 66, 126), 70, 7)
             ink = enlarged(sure[value][rng.integers(8)], 42)
             part = sheet[72:114, left + (66 - ink.shape[1]) // 2 :][:, : ink.shape[1]]

@@ -29,6 +29,14 @@ def printed(sheet: Grey, word: str, where: tuple[int, int], size: int, shade: in
     return np.asarray(picture)
 
 
+def write(sheet: Grey, digit: Grey, height: int, where: tuple[int, int], strength: int) -> None:
+    """Write a digit on a sheet, its upper left corner ``where``, so much darker than the paper."""
+    ink = enlarged(digit, height) / 255
+    left, top = where
+    part = sheet[top : top + height, left : left + ink.shape[1]]
+    part[:] = np.rint(part - ink * strength)
+
+
 def test_a_stroke_of_a_finer_pen_is_no_doubtful_digit(reader: Reader, sure: Sure) -> None:
     sheet = on_paper(np.pad(written(sure, "8735", 100, 25), ((30, 30), (250, 0))))
     hook = np.array([(110, 90), (70, 62), (66, 80), (150, 160)])
@@ -76,10 +84,7 @@ def test_the_paper_around_a_digit_is_none(reader: Reader, sure: Sure) -> None:
             sheet = np.full((164, 144), 105, np.uint8)
             corners = np.array([(26, 12), (144, 38), (116, 118), (12, 96)])
             cv2.fillPoly(sheet, [corners], 190, cv2.LINE_AA)
-            ink = enlarged(digit, 46) / 255
-            height, width = ink.shape
-            part = sheet[40 : 40 + height, 62 : 62 + width]
-            part[:] = np.rint(part - ink * 100)
+            write(sheet, digit, 46, (62, 40), 100)
             wrong += [] if reader.read(sheet).text == str(value) else [value]
     assert len(wrong) <= 2, wrong  # of 28; 4 where the paper was taken for a digit
 
@@ -90,10 +95,7 @@ def test_a_digit_on_light_paper_on_a_black_table_is_read(reader: Reader, sure: S
         sheet = np.full((323, 288), 25, np.uint8)
         cv2.fillPoly(sheet, [np.array([(25, 28), (260, 26), (266, 300), (32, 304)])], 190)
         sheet[150:][sheet[150:] > 100] = 150
-        ink = enlarged(digit, 165) / 255
-        height, width = ink.shape
-        part = sheet[80 : 80 + height, 110 : 110 + width]
-        part[:] = np.rint(part - ink * 80)
+        write(sheet, digit, 165, (110, 80), 80)
         assert reader.read(sheet).text == "6"
 
 
@@ -103,9 +105,7 @@ def test_a_stain_that_a_digit_lies_on_is_no_part_of_it(reader: Reader, sure: Sur
         for digit in sure[value][:4]:
             sheet = np.full((500, 700), 225, np.uint8)
             cv2.ellipse(sheet, (300, 250), (170, 150), 0, 40, 300, 196, pen, cv2.LINE_AA)
-            ink = enlarged(digit, 150) / 255
-            part = sheet[250:400, left : left + ink.shape[1]]
-            part[:] = np.rint(part - ink * 120)
+            write(sheet, digit, 150, (left, 250), 120)
             text = reader.read(sheet).text
             wrong += [] if text == str(value) else [(value, pen, text)]
     assert len(wrong) <= 4, wrong  # of 36; 23 where the stain was ink like any other

@@ -44,7 +44,7 @@ MOST_ATOMS = 6
 """Of no more atoms is a digit made."""
 NEAR = 0.4
 """Atoms further apart than this, in heights of the line, are not of one digit."""
-UNLIKE = 3.0
+WEAKER = 3.0
 """Nor is one of which a part is so many times as strong as another."""
 WIDEST, TOO_WIDE = 1.3, 2.0
 """Wider than high by more than this is no digit; what each further height of width costs."""
@@ -231,11 +231,12 @@ def _joined(lattice: Line) -> list[tuple[int, int]]:
         low, high = atom.piece.left, atom.piece.right
         most = min(first + MOST_ATOMS, len(lattice.atoms))
         for stop in range(first + 2, most + 1):
-            piece = lattice.atoms[stop - 1].piece
-            if any(each.cut_from for each in lattice.atoms[first:stop]):
+            atoms = lattice.atoms[first:stop]
+            piece = atoms[-1].piece
+            if any(each.cut_from for each in atoms):
                 break
-            strengths = [each.strength for each in lattice.atoms[first:stop]]
-            if max(strengths) > UNLIKE * min(strengths):
+            strengths = [each.strength for each in atoms]
+            if max(strengths) > WEAKER * min(strengths):
                 break
             if piece.left - high > NEAR * lattice.height:
                 break

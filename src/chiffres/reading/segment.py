@@ -27,7 +27,7 @@ ALONG_EDGE = 0.9
 """Ink along this share of a side of the picture is what lies around the paper."""
 OVERLAP = 0.45
 """Two pieces are on one line when this share of the lower one's height is beside the other."""
-FAR_STRONGER, STICKS_OUT = 2.2, 0.7
+TWO_INKS, STICKS_OUT = 2.2, 0.7
 """Ink is of two strengths where one is so many times the other; the strong part's box is at most
 this share of the piece's, if the other sticks out."""
 UNLIKE = 2.8
@@ -181,7 +181,7 @@ class Sheet:
         above = levels > least
         if not above.any() or above.all():
             return None
-        if float(levels[above].mean()) < FAR_STRONGER * float(levels[~above].mean()):
+        if float(levels[above].mean()) < TWO_INKS * float(levels[~above].mean()):
             return None
         strong = cv2.dilate((own & (contrast > least)).view(np.uint8), np.ones((3, 3), np.uint8))
         part = own & (strong > 0)

@@ -102,7 +102,7 @@ def written(line: Sequence[Found], usual: Usual, accept: Accept) -> list[Found]:
 def _is_written(found: Found, usual: Usual, accepted: bool, among_digits: bool) -> bool:
     if found.cut_from:  # a part may be small: where strokes run together the cut is a guess
         return found.strength >= STRENGTH * usual.strength
-    height, pen = found.piece.height / usual.size, found.pen / usual.pen
+    height = found.piece.height / usual.size
     if not accepted and height > DOUBTFUL_HEIGHT:
         return False
     may_be_bar = found.digit == STICK and found.confidence >= NO_DIGIT
@@ -115,7 +115,7 @@ def _is_written(found: Found, usual: Usual, accepted: bool, among_digits: bool) 
     return (
         found.pen <= THICKEST_STICK * found.piece.height
         and found.strength >= weakest * usual.strength
-        and 1 / finest <= pen <= finest
+        and is_of_pen(found, usual, finest)
         and low <= height <= high
     )
 

@@ -54,12 +54,14 @@ def _chosen(
     line: Sequence[Found], words: Sequence[list[Found]], accept: Accept
 ) -> list[list[Found]]:
     """Return the words of which enough is digits; of a line of text those that are long numbers."""
-    enough = [word for word in words if share(word, accept) >= _enough(word)]
+    enough = [share(word, accept) >= _enough(word) for word in words]
     if share(line, accept) >= _enough(line):  # single digits far apart are words, too
-        return [word for word in words if len(word) == 1 or share(word, accept) >= _enough(word)]
-    if 2 * sum(map(len, enough)) < len(line):
-        return [word for word in enough if _is_long_number(word, accept)]
-    return enough
+        enough = [each or len(word) == 1 for each, word in zip(enough, words, strict=True)]
+        return list(itertools.compress(words, enough))
+    chosen = list(itertools.compress(words, enough))
+    if 2 * sum(map(len, chosen)) < len(line):
+        return [word for word in chosen if _is_long_number(word, accept)]
+    return chosen
 
 
 def _trimmed(line: list[Found], usual: Usual, accept: Accept) -> list[Found]:
