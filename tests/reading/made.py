@@ -38,6 +38,26 @@ def written(sure: Sure, number: str, height: int = 50, gap: int = 15) -> Grey:
     return row_of(digits, height, gap)
 
 
+def touching(sure: Sure, number: str, height: int) -> Grey:
+    """Return the number's ink, each digit moved left until it touches the one before."""
+    first, *others = [sure[int(value)][place % 8] for place, value in enumerate(number)]
+    ink = enlarged(first, height)
+    for digit in others:
+        ink = _touching(ink, enlarged(digit, height))
+    return ink
+
+
+def _touching(ink: Grey, digit: Grey) -> Grey:
+    width = digit.shape[1]
+    both = np.pad(ink, ((0, 0), (0, width)))
+    begins = ink.shape[1]
+    while (np.minimum(both[:, begins : begins + width], digit) > 100).sum() < 0.06 * len(ink):
+        begins -= 1
+    part = both[:, begins : begins + width]
+    np.maximum(part, digit, out=part)
+    return both[:, : np.flatnonzero(both.max(axis=0))[-1] + 1]
+
+
 def on_paper(ink: Grey, margin: int = 40, paper: int = 235, pen: int = 30) -> Grey:
     """Return a sheet with the ink on it, dark on light unless ``pen`` is the lighter."""
     share = np.pad(ink, margin) / 255

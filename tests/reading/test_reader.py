@@ -44,6 +44,8 @@ def test_digits_are_read_in_numbers(reader: Reader, sure: Sure) -> None:
     beside=st.integers(8, 200),
 )
 @example(number="1", down=172, right=8, below=179, beside=83)
+@example(number="132275", down=17, right=24, below=80, beside=167)  # the tops are no rule
+@example(number="132275", down=67, right=15, below=22, beside=11)
 def test_where_on_the_page_a_number_is_does_not_matter(
     reader: Reader, sure: Sure, number: str, down: int, right: int, below: int, beside: int
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from chiffres.reading.lattice import Found
 from chiffres.reading.page import STICK, Page
 from chiffres.reading.segment import Piece
 from chiffres.reading.surroundings import stands_out
-from chiffres.reading.usual import usual_digit
-from tests.reading.made import Grey, Sure, enlarged, on_paper, written
+from chiffres.reading.usual import Usual, usual_digit
+from chiffres.reading.words import numbers
+from tests.reading.made import Grey, Sure, enlarged, on_paper, touching, written
 
 
 def printed(sheet: Grey, word: str, where: tuple[int, int], size: int, shade: int) -> Grey:
@@ -74,6 +76,45 @@ def test_a_hole_is_no_0(reader: Reader, sure: Sure, radius: int, below: int) -> 
     sheet = on_paper(ink, 0, 5, 200)
     cv2.circle(sheet, (260, 360 + below // 2), radius, 230, -1, cv2.LINE_AA)
     assert reader.read(sheet).text == "4165"
+
+
+@pytest.mark.parametrize("number", ["28917", "40387"])
+def test_a_hole_beside_digits_that_touch_is_none_of_them(
+    reader: Reader, sure: Sure, number: str
+) -> None:
+    sheet = on_paper(np.pad(touching(sure, number, 66), ((100, 300), (90, 150))), 10, 235, 90)
+    for below in (140, 370):
+        cv2.circle(sheet, (60, below), 19, 100, -1, cv2.LINE_AA)
+    assert reader.read(sheet).text == number
+
+
+@pytest.mark.parametrize("number", ["0571", "7623", "1057"])
+def test_a_large_faint_0_is_the_ring_of_a_cup(reader: Reader, sure: Sure, number: str) -> None:
+    ink = np.pad(written(sure, number, 150, 100), ((330, 300), (420, 300)))
+    sheet = on_paper(ink, 40, 190, 60)
+    cv2.ellipse(sheet, (230, 290), (150, 190), 0, 0, 360, 165, 20, cv2.LINE_AA)
+    assert reader.read(sheet).text == number
+
+
+@pytest.mark.parametrize("number", ["230", "910", "4628"])
+def test_a_number_in_one_stroke_is_larger_than_the_print(
+    reader: Reader, sure: Sure, number: str
+) -> None:
+    ink = touching(sure, number, 42)
+    sheet = on_paper(np.pad(ink, ((5, 25), (220, 260))), 10, 30, 190)
+    sheet = printed(sheet, "dog les", (30, 8), 14, 140)
+    sheet = printed(sheet, "Room postal", (250 + ink.shape[1], 55), 14, 140)
+    assert reader.read(sheet).text == number
+
+
+@pytest.mark.parametrize("number", ["83", "90", "69"])
+def test_the_edge_of_a_paper_is_no_measure_of_digits(
+    reader: Reader, sure: Sure, number: str
+) -> None:
+    ink = np.pad(touching(sure, number, 77), ((170, 250), (110, 260)))
+    sheet = on_paper(ink, 10, 205, 120)
+    cv2.fillPoly(sheet, [np.array([(0, 120), (4, 120), (20, 497), (0, 497)])], 170)
+    assert reader.read(sheet).text == number
 
 
 def test_the_paper_around_a_digit_is_none(reader: Reader, sure: Sure) -> None:
@@ -151,3 +192,15 @@ def test_of_bars_alone_the_usual_is_the_strong_one_not_the_long_one() -> None:
     usual = usual_digit([short, edge], at_edge=lambda _: False)
     assert usual is not None
     assert usual.strength == 139
+
+
+@pytest.mark.parametrize(("confidence", "is_number"), [(0.76, True), (0.4, False)])
+def test_a_likely_part_of_digits_that_touch_counts_as_one(
+    confidence: float, is_number: bool
+) -> None:
+    five = found(5, Piece((1,), 0, 0, 60, 100, 900), 200)
+    one = found(1, Piece((2,), 60, 0, 70, 100, 400), 200)
+    doubtful = dataclasses.replace(one, probabilities=confidence * one.probabilities, cut_from=7)
+    line = [dataclasses.replace(five, cut_from=7), doubtful, one]
+    read = numbers(line, Usual(200, 6, 100), lambda each: each.confidence > 0.8)
+    assert bool(read) is is_number

@@ -10,7 +10,7 @@ from chiffres.reading.ink import SPANNING
 from chiffres.reading.lattice import Found, union
 from chiffres.reading.page import STICK, Page
 from chiffres.reading.segment import Piece
-from chiffres.reading.usual import NO_DIGIT, Accept
+from chiffres.reading.usual import Accept, is_solid
 
 MORE = 1.05
 """What is read in ink that was seen otherwise is so much more, at least."""
@@ -19,8 +19,6 @@ SURELY_MORE = 1
 this: between strokes and within loops one may be found."""
 BROADEST = 0.3
 """The pen of a digit is at most this share of its height."""
-SOLID = 0.55
-"""What is no digit and has strokes this share of its width, or of its height, is a solid thing."""
 SAME = 0.7
 """Two finds are of the same thing where each covers so much of the other."""
 FINE, INNER = 0.2, 0.3
@@ -98,18 +96,12 @@ def without_rims(finer: Page, page: Page) -> Page:
         finer: the page.
         page: the same with the broad strokes: a disc is whole there.
     """
-    solid = [each.piece for each in page.found if _is_solid(each)]
+    solid = [each.piece for each in page.found if is_solid(each)]
     lines = [
         [each for each in line if not any(_is_same(each.piece, other) for other in solid)]
         for line in finer.lines
     ]
     return dataclasses.replace(finer, lines=[line for line in lines if line])
-
-
-def _is_solid(found: Found) -> bool:
-    """Whether a find is a disc or a block, and no digit."""
-    least = SOLID * min(found.piece.width, found.piece.height)
-    return found.confidence < NO_DIGIT and found.pen > least
 
 
 def _is_same(piece: Piece, other: Piece) -> bool:

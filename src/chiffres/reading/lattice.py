@@ -218,10 +218,18 @@ def _surer(middle: Middle, part: Found) -> Floats:
     return part.probabilities if sure else middle.probabilities
 
 
+def usual_height(written: Sequence[Found]) -> int:
+    """Return the height of most of the ink: many specks weigh no more than a digit, nor a stain."""
+    found = sorted(written, key=lambda each: each.piece.height)
+    weights = np.cumsum([(each.piece.height * each.strength) ** 2 for each in found])
+    return found[int(np.searchsorted(weights, weights[-1] / 2))].piece.height
+
+
 def line_height(line: Sequence[Found]) -> float:
-    """Return the height of a line's digits: the median, small pieces apart."""
+    """Return the height of a line's digits: the median, what is far smaller or larger apart."""
+    usual = usual_height(line)
     heights = np.array([found.piece.height for found in line])
-    return float(np.median(heights[heights >= SMALL * heights.max()]))
+    return float(np.median(heights[(SMALL * usual <= heights) & (SMALL * heights <= usual)]))
 
 
 def _joined(lattice: Line) -> list[tuple[int, int]]:

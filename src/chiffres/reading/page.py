@@ -14,12 +14,14 @@ from chiffres.reading.lattice import (
     NEAR,
     SMALL,
     SURE,
+    WIDE,
     Classify,
     Found,
     Networks,
     classified,
     read_lines,
     union,
+    usual_height,
 )
 from chiffres.reading.picture import Pixels
 from chiffres.reading.rules import without_rules
@@ -99,14 +101,23 @@ def read_page(ink: Ink, networks: Networks, touching: bool = True) -> Page:
     found = _mended(sheet, pieces, networks.classify)
     found = _without_slivers(found, clean.shape)
     least = LEAST_DETAIL * max(clean.shape)
-    mains, fragments, tall = _sorted_out(found, least, LOWEST * usual_pen(clean))
+    mains, fragments, tall = _sorted_out(found, least, LOWEST * usual_pen(clean), clean.shape)
     if not mains:
         return Page(ink, clean, [], tall)
     by_piece = {id(each.piece): each for each in found}
     lines = [[by_piece[id(p)] for p in line] for line in in_lines([m.piece for m in mains])]
     _put_beside(fragments, lines)
     read = read_lines(sheet, lines, networks, touching)
+    if touching:
+        read += _larger_writing(sheet, tall, networks)
     return Page(ink, clean, read, [each for line in read for each in line] + tall)
+
+
+def _larger_writing(sheet: Sheet, tall: Sequence[Found], networks: Networks) -> list[list[Found]]:
+    """Return the digits in what is far taller than a line, and several that touch, or none."""
+    lines = [[each] for each in tall if each.piece.width > WIDE * each.piece.height]
+    read = read_lines(sheet, lines, networks)
+    return [line for line in read if all(each.cut_from for each in line)]
 
 
 def without_stains(sheet: Sheet, found: Sequence[Found], classify: Classify) -> list[Found]:
@@ -174,7 +185,7 @@ def _is_sliver(piece: Piece, shape: tuple[int, ...]) -> bool:
 
 
 def _sorted_out(
-    found: Sequence[Found], least: float, lowest: float
+    found: Sequence[Found], least: float, lowest: float, shape: tuple[int, ...]
 ) -> tuple[list[Found], list[Found], list[Found]]:
     """Return the pieces that may be digits, those that may be parts of them, and the too tall ones.
 
@@ -182,6 +193,7 @@ def _sorted_out(
         found: all pieces.
         least: the longer side of a digit, at least.
         lowest: the height of a digit beyond doubt, at least.
+        shape: of the picture; a 1 that touches a side of it is no measure for others.
     """
     sure = _sure(found, least, lowest)
     writing = [
@@ -192,11 +204,11 @@ def _sorted_out(
     sure = _sure(writing, least, lowest)
     large = [each for each in writing if _is_large(each, least)]
     written = [each for each in sure if each.digit != STICK] or sure or large
+    if sure and all(each.digit == STICK and each.piece.sides(shape) for each in sure):
+        written = [each for each in large if not each.piece.sides(shape)] or large
     if not written:
         return [], [], []
-    heights = np.array(sorted(each.piece.height for each in written))
-    squares = np.cumsum(heights**2)  # many specks weigh no more than a digit
-    usual = heights[np.searchsorted(squares, squares[-1] / 2)]
+    usual = usual_height(written)
     mains: list[Found] = []
     fragments: list[Found] = []
     tall: list[Found] = []

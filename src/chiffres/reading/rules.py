@@ -35,6 +35,8 @@ WHOLE, WHOLE_UPRIGHT, PART = 0.9, 0.97, 0.3
 """A rule is this share of the side long, or the last where there are several parallel ones."""
 OF_BOX = 3
 """A side of a box to write in is as long as so many of the pieces that it is found by."""
+UNBROKEN = 0.7
+"""There is ink along this share of a rule, at least."""
 THIN, THINNER = 12, 25
 """How many times its own width a rule is long, whole or part."""
 STEEPEST = 0.25
@@ -79,10 +81,9 @@ def find_rules(ink: Pixels) -> tuple[list[Straight], list[Straight]]:
     across = _straight(lying, ink, along)
     downwards = _straight(np.ascontiguousarray(upright.T), ink.T, down)
     sides, upright_sides = find_sides(across, downwards, ink)
-    height, width = ink.shape
     return (
-        _together(_long(across, width, WHOLE), sides),
-        _together(_long(downwards, height, WHOLE_UPRIGHT), upright_sides),
+        _together(_long(across, ink, WHOLE), sides),
+        _together(_long(downwards, ink.T, WHOLE_UPRIGHT), upright_sides),
     )
 
 
@@ -91,15 +92,25 @@ def _together(long: list[Straight], sides: list[Straight]) -> list[Straight]:
     return long + [side for side in sides if not any(side is line for line in long)]
 
 
-def _long(lines: Sequence[Straight], side: int, whole: float) -> list[Straight]:
-    """Return the lines as long as the picture, and long ones among others that are like them."""
-    long = [line for line in lines if line.length >= PART * side]
+def _long(lines: Sequence[Straight], ink: Pixels, whole: float) -> list[Straight]:
+    """Return the lines as long as the picture, and long ones among others that are like them.
+
+    Along the tops of digits there may be a line, too, but not so much ink.
+    """
+    side = ink.shape[1]
+    long = [line for line in lines if line.length >= PART * side and _inked(line, ink) >= UNBROKEN]
     return [
         line
         for line in long
         if line.length >= whole * side
         or (line.length >= THINNER * line.width and sum(line.is_like(other) for other in long) > 1)
     ]
+
+
+def _inked(line: Straight, ink: Pixels) -> float:
+    """Return along which share of a line, which lies from left to right, there is ink."""
+    rows = np.rint(line.rows).astype(int).clip(0, ink.shape[0] - 1)
+    return float((ink[rows, np.arange(line.start, line.stop)] >= FAINT).mean())
 
 
 def _closed(runs: Pixels, reach: int) -> Pixels:

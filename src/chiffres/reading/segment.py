@@ -76,6 +76,12 @@ class Piece:
         down = max(self.top, other.top) - min(self.bottom, other.bottom)
         return max(0, across), max(0, down)
 
+    def sides(self, shape: tuple[int, ...]) -> int:
+        """Return how many sides of a picture of this height and width it touches."""
+        height, width = shape
+        beyond = (self.left <= 0, self.top <= 0, self.right >= width, self.bottom >= height)
+        return sum(beyond)
+
     def within(self, margin: int, height: int, width: int) -> Piece:
         """Return the piece where a margin has been cut off, which left so many pixels."""
         left, right = (min(max(0, side - margin), width) for side in (self.left, self.right))

@@ -11,7 +11,6 @@ from chiffres.data.strokes import CONTOUR
 from chiffres.reading.ink import Ink
 from chiffres.reading.lattice import Found
 from chiffres.reading.page import STICK, Page
-from chiffres.reading.segment import Piece
 from chiffres.reading.usual import Accept
 from chiffres.reading.words import ALONE, LONG_NUMBER
 
@@ -52,7 +51,7 @@ def is_ink(found: Found, page: Page, sharp: float = LEAST_SHARP) -> bool:
     if found.strength < ABOVE_NOISE * page.ink.noise or found.sharpness < sharp:
         return False
     shape = page.clean.shape
-    sides = _touched(shape, found.piece)
+    sides = found.piece.sides(shape)
     if max(shape) <= CUT_OUT or not sides:
         return True
     return sides < MOST_SIDES and found.pen <= BROADEST_AT_EDGE * max(shape)
@@ -62,14 +61,7 @@ def touches_edge(shape: tuple[int, ...], found: Found) -> bool:
     """Whether a find touches the edge of the picture and is not what the picture is of."""
     (height, width), piece = shape, found.piece
     across, down = (piece.left + piece.right) / (2 * width), (piece.top + piece.bottom) / 2 / height
-    return _touched(shape, piece) > 0 and max(abs(across - 0.5), abs(down - 0.5)) > OFF_CENTRE
-
-
-def _touched(shape: tuple[int, ...], piece: Piece) -> int:
-    """Return how many sides of the picture a piece touches."""
-    height, width = shape
-    beyond = (piece.left <= 0, piece.top <= 0, piece.right >= width, piece.bottom >= height)
-    return sum(beyond)
+    return piece.sides(shape) > 0 and max(abs(across - 0.5), abs(down - 0.5)) > OFF_CENTRE
 
 
 def without_edges(line: Sequence[Found], at_edge: Accept, accept: Accept) -> list[Found]:

@@ -28,6 +28,8 @@ DOUBTFUL_HEIGHT, DOUBTFUL_STICK = 1.5, 0.6
 it may as well be an edge."""
 NO_DIGIT = 0.3
 """What the classifier is less sure of looks like no digit at all, not even like a bar."""
+SOLID = 0.55
+"""What is no digit and has strokes this share of its width, or of its height, is a solid thing."""
 THICKEST_STICK = 0.3
 """The width of its pen, as a share of its height."""
 FAINTEST_STICK = 15.0
@@ -103,6 +105,8 @@ def _is_written(found: Found, usual: Usual, accepted: bool, among_digits: bool) 
     if found.cut_from:  # a part may be small: where strokes run together the cut is a guess
         return found.strength >= STRENGTH * usual.strength
     height = found.piece.height / usual.size
+    if is_solid(found):
+        return False
     if not accepted and height > DOUBTFUL_HEIGHT:
         return False
     may_be_bar = found.digit == STICK and found.confidence >= NO_DIGIT
@@ -118,6 +122,12 @@ def _is_written(found: Found, usual: Usual, accepted: bool, among_digits: bool) 
         and is_of_pen(found, usual, finest)
         and low <= height <= high
     )
+
+
+def is_solid(found: Found) -> bool:
+    """Whether a find is a disc or a block, and no digit."""
+    least = SOLID * min(found.piece.width, found.piece.height)
+    return found.confidence < NO_DIGIT and found.pen > least
 
 
 def is_alike(found: Found, usual: Usual, most: float = PEN) -> bool:

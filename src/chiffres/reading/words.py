@@ -105,11 +105,19 @@ def _scores(line: Sequence[Found], accept: Accept) -> list[float]:
         digits = float(np.mean([*map(accept, found)]))
         bars = all(each.digit == STICK for each in found if accept(each))
         if found[0].cut_from:
-            digits = (BARS_CUT if bars else ALL_CUT) * digits**2
+            sure = float(np.mean([_share_of(each, accept) for each in found]))
+            digits = (BARS_CUT if bars else ALL_CUT) * sure**2
         elif bars and not whole:
             digits *= DOUBTFUL_BAR
         scores.append(digits)
     return scores
+
+
+def _share_of(part: Found, accept: Accept) -> float:
+    """Return how much a part of a piece that is cut counts as a digit: as much as it is likely."""
+    if accept(part):
+        return 1.0
+    return part.confidence if part.confidence >= HARDLY else 0.0
 
 
 def numbers_among_text(
