@@ -64,6 +64,12 @@ def on_paper(ink: Grey, margin: int = 40, paper: int = 235, pen: int = 30) -> Gr
     return np.asarray(np.rint(paper + share * (pen - paper)), np.uint8)
 
 
+def in_colour(ink: Grey, pen: Sequence[int], margin: int = 20) -> Grey:
+    """Return a sheet of yellowish paper with the ink on it in a colour, ``(height, width, 3)``."""
+    paper, share = np.array([235, 230, 220]), np.pad(ink, margin)[..., None] / 255
+    return np.asarray(np.rint(paper + share * (np.array(pen) - paper)), np.uint8)
+
+
 def as_file(pixels: npt.NDArray[Any], kind: str = "PNG", **options: Any) -> bytes:
     """Return the bytes of an image file."""
     file = io.BytesIO()

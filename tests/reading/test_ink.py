@@ -12,7 +12,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from chiffres.data.strokes import CONTOUR
 from chiffres.reading.components import components
-from chiffres.reading.ink import find_ink, to_shades
+from chiffres.reading.ink import find_ink
+from chiffres.reading.shades import to_shades
 from tests.reading.made import Grey, on_paper, row_of
 
 

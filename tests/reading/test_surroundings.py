@@ -20,10 +20,13 @@ from chiffres.reading.segment import Piece
 from chiffres.reading.surroundings import stands_out
 from chiffres.reading.usual import Usual, usual_digit
 from chiffres.reading.words import numbers
-from tests.reading.made import Grey, Sure, enlarged, on_paper, touching, written
+from tests.reading.made import Grey, Sure, enlarged, in_colour, on_paper, touching, written
+
+Shade = int | tuple[int, int, int]
+BLUE, RED, BLACK = (40, 60, 160), (190, 40, 50), (45, 45, 50)
 
 
-def printed(sheet: Grey, word: str, where: tuple[int, int], size: int, shade: int) -> Grey:
+def printed(sheet: Grey, word: str, where: tuple[int, int], size: int, shade: Shade) -> Grey:
     """Return the sheet with a word on it."""
     picture = Image.fromarray(sheet)
     font = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSansMono.ttf")
@@ -115,6 +118,34 @@ def test_the_edge_of_a_paper_is_no_measure_of_digits(
     sheet = on_paper(ink, 10, 205, 120)
     cv2.fillPoly(sheet, [np.array([(0, 120), (4, 120), (20, 497), (0, 497)])], 170)
     assert reader.read(sheet).text == number
+
+
+@pytest.mark.parametrize("word", ["Total", "Room", "Montant"])
+@pytest.mark.parametrize(("number", "pen"), [("7", RED), ("8163", BLUE)])
+def test_writing_in_colour_is_read_beside_print_as_large(
+    reader: Reader, sure: Sure, word: str, number: str, pen: tuple[int, int, int]
+) -> None:
+    sheet = in_colour(np.pad(written(sure, number), ((0, 0), (260, 0))), pen)
+    assert reader.read(printed(sheet, word, (10, 15), 50, BLACK)).text == number
+
+
+@pytest.mark.parametrize("number", ["79", "6041"])
+def test_writing_in_colour_is_read_in_broad_black_boxes(
+    reader: Reader, sure: Sure, number: str
+) -> None:
+    ink = written(sure, number, 50, 26)
+    sheet = in_colour(ink, (30, 120, 80), 54)
+    gaps = np.flatnonzero(ink.max(axis=0) == 0)
+    ends = [x for x in gaps.tolist() if x - 1 not in gaps] + [ink.shape[1]]
+    starts = [0, *(x + 26 for x in ends[:-1])]
+    for start, end in zip(starts, ends, strict=True):
+        cv2.rectangle(sheet, (54 + start - 12, 44), (54 + end + 11, 114), BLACK, 8)
+    assert reader.read(cv2.GaussianBlur(sheet, (0, 0), 1.5)).text == number
+
+
+def test_a_number_in_black_is_read_beside_one_in_colour(reader: Reader, sure: Sure) -> None:
+    black, red = (in_colour(written(sure, each), pen) for each, pen in (("27", BLACK), ("5", RED)))
+    assert reader.read(np.hstack([black, red])).text == "275"
 
 
 def test_the_paper_around_a_digit_is_none(reader: Reader, sure: Sure) -> None:

@@ -6,11 +6,13 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+from chiffres.data.strokes import CONTOUR
 from chiffres.reading.ink import SPANNING
-from chiffres.reading.lattice import Found, union
+from chiffres.reading.lattice import SMALL, Found, union
 from chiffres.reading.page import STICK, Page
 from chiffres.reading.segment import Piece
 from chiffres.reading.usual import Accept, is_solid
+from chiffres.reading.words import DIGITS_IN_LINE
 
 MORE = 1.05
 """What is read in ink that was seen otherwise is so much more, at least."""
@@ -26,6 +28,10 @@ FINE, INNER = 0.2, 0.3
 on that, which is light paper on something dark, or dark paper."""
 MOST_FOUND = 3
 """On a page where one digit is surely read there are no more finds than these."""
+MOSTLY_READ = 0.6
+"""Of what is found in colour alone, this share is digits, at least."""
+GREY = 0.04
+"""Of what is grey, less than this share of its box is ink in colour alone."""
 FAR_STRONGER = 1.5
 """How many times as strong as what is beside its strokes a digit is, or as between them."""
 
@@ -33,6 +39,55 @@ FAR_STRONGER = 1.5
 def all_read(page: Page) -> list[Found]:
     """Return what is read on a page, line by line."""
     return [each for line in page.lines for each in line if each.read]
+
+
+def all_is_read(page: Page) -> bool:
+    """Whether all that was found on a page is read, and something was."""
+    return bool(page.found) and all(each.read for each in page.found)
+
+
+def is_clearer(coloured: Page, page: Page) -> bool:
+    """Whether what is read in colour alone is to be read, most of what is found there.
+
+    Either it is more, and all that was read before is among it. Or it was found before, too, and
+    the rest, which is grey, is print: not many of its letters look like digits.
+    """
+    read, before = _plausibly_read(coloured), all_read(page)
+    if not read or not beyond_bars(coloured):
+        return False
+    least = SMALL * max(each.piece.height for each in read)
+    if len(read) < MOSTLY_READ * sum(each.piece.height >= least for each in coloured.found):
+        return False
+    others = [each for each in page.found if not _is_any_within(each, read)]
+    gone = [each for each in others if any(each is it for it in before)]
+    if not gone:
+        return _ink_read(read) > MORE * _ink_read(before)
+    are_letters = len(gone) <= DIGITS_IN_LINE * len(others)
+    seen = all(_is_seen(each, page.found) for each in read)
+    return are_letters and seen and all(_is_grey(each, coloured) for each in gone)
+
+
+def _is_grey(found: Found, coloured: Page) -> bool:
+    """Whether hardly anything is coloured where something was found."""
+    piece = found.piece
+    inked = coloured.ink.map[piece.top : piece.bottom, piece.left : piece.right] >= CONTOUR
+    return float(inked.mean()) < GREY
+
+
+def _is_any_within(found: Found, others: Sequence[Found]) -> bool:
+    return any(_is_within(found.piece, other.piece) for other in others)
+
+
+def _is_within(piece: Piece, other: Piece) -> bool:
+    """Whether one of two finds is within the other, mostly."""
+    return max(piece.share_in(other), other.share_in(piece)) > SAME
+
+
+def _is_seen(found: Found, others: Sequence[Found]) -> bool:
+    """Whether a digit is among others, in the same place."""
+    return any(
+        other.digit == found.digit and _is_same(other.piece, found.piece) for other in others
+    )
 
 
 def fills(page: Page, margin: int) -> bool:

@@ -21,13 +21,10 @@ from chiffres.data.strokes import CONTOUR, bounds
 from chiffres.reading.components import Labels, components
 from chiffres.reading.morphology import closed, dilated, eroded
 from chiffres.reading.picture import Pixels
+from chiffres.reading.shades import COARSE, shrunk
 
 Floats = npt.NDArray[np.float32]
 
-GREYISH = 0.95
-"""Colours that count this much or more, compared with the one that counts most, are just grey."""
-COARSE = 400
-"""The longest side, in pixels, of the reduced picture in which the paper is looked for."""
 FINE_STROKE, BROAD_STROKE = 0.12, 0.5
 """The widest stroke that the two estimates of the paper fill, as a share of the shorter side.
 
@@ -47,8 +44,6 @@ MOSTLY = 0.25
 NOISY, LARGE = 5.0, 64
 """Where the noise of the paper is more grey levels than the first, a picture whose shorter side is
 more pixels than the second is smoothed: its strokes are wide enough."""
-SMOOTHER, SMOOTHEST = 300, 3.0
-"""Smoothed by more, its reach is the shorter side by the first, up to the second, in pixels."""
 WHOLE = 0.95
 """The share of a stroke that the fine estimate has to find for it to be trusted."""
 FRAME = 0.1
@@ -164,53 +159,6 @@ def _ink(shades: Pixels, coarse: _Coarse, dark: bool, certain: bool) -> Ink:
     if whole is None:
         return finer
     return Ink(*_ink_map(shades, coarse, whole), shades, dark, certain, finer)
-
-
-def smoothed(pixels: Pixels) -> Pixels:
-    """Return the picture without its grain, and without what is as fine."""
-    reach = min(SMOOTHEST, max(1.0, min(pixels.shape[:2]) / SMOOTHER))
-    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), reach), np.uint8)
-
-
-def to_shades(pixels: Pixels) -> Pixels:
-    """Return the picture as one channel, the mix of its colours in which details differ most.
-
-    The mix is the first principal component of what remains of the colours without their
-    surroundings, so ink shows that is as light as its paper but of another colour.
-
-    Returns:
-        ``(height, width)`` uint8.
-    """
-    if pixels.ndim == 2:
-        return pixels
-    small = shrunk(pixels, COARSE // 2).astype(np.float32)
-    reach = max(3.0, min(small.shape[:2]) / 6)
-    details = (small - cv2.GaussianBlur(small, (0, 0), reach)).reshape(-1, 3)
-    covariance = details.T @ details / len(details)
-    # what is nearly grey is taken as grey: red, green and blue alike
-    covariance += 1e-3 * covariance.trace() / 3 + np.full((3, 3), 0.01, np.float32)
-    mix = np.linalg.eigh(covariance)[1][:, -1]
-    mix = mix if mix.sum() >= 0 else -mix
-    if mix.min() > GREYISH * mix.max():
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
-    return _mixed(pixels, mix)
-
-
-def _mixed(pixels: Pixels, mix: Floats) -> Pixels:
-    """Return the weighted sum of the channels, moved and stretched into 0 to 255."""
-    scale = 1 / np.abs(mix).sum()
-    lowest = 255 * scale * np.minimum(mix, 0).sum()
-    weights = np.array([[*(mix * scale), -lowest]], np.float32)
-    return np.asarray(cv2.transform(pixels, weights), np.uint8)
-
-
-def shrunk(pixels: Pixels, longest: int) -> Pixels:
-    """Return the picture reduced, by averaging, to a longest side of at most ``longest``."""
-    factor = longest / max(pixels.shape[:2])
-    if factor >= 1:
-        return pixels
-    height, width = (max(1, round(side * factor)) for side in pixels.shape[:2])
-    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _coarse(shades: Pixels) -> _Coarse:

@@ -221,7 +221,7 @@ def _surer(middle: Middle, part: Found) -> Floats:
 def usual_height(written: Sequence[Found]) -> int:
     """Return the height of most of the ink: many specks weigh no more than a digit, nor a stain."""
     found = sorted(written, key=lambda each: each.piece.height)
-    weights = np.cumsum([(each.piece.height * each.strength) ** 2 for each in found])
+    weights = np.cumsum([each.piece.height**2 * each.strength for each in found])
     return found[int(np.searchsorted(weights, weights[-1] / 2))].piece.height
 
 

@@ -12,7 +12,15 @@ from chiffres.data.dataset import SIDE
 from chiffres.data.normalize import NEARLY_PAPER, is_normalized
 from chiffres.data.strokes import CONTOUR, bounds
 from chiffres.errors import UsageError
-from chiffres.reading.choice import better, beyond_bars, fills, other_is_better, without_rims
+from chiffres.reading.choice import (
+    all_is_read,
+    better,
+    beyond_bars,
+    fills,
+    is_clearer,
+    other_is_better,
+    without_rims,
+)
 from chiffres.reading.context import digits_only, mark_read, sole_digit
 from chiffres.reading.ink import (
     NOISY,
@@ -22,8 +30,6 @@ from chiffres.reading.ink import (
     filling_ink,
     find_ink,
     frame_is_light,
-    smoothed,
-    to_shades,
 )
 from chiffres.reading.lattice import Found, Networks
 from chiffres.reading.network import Network, StringNetwork, model_bytes
@@ -31,6 +37,7 @@ from chiffres.reading.page import Page, read_page
 from chiffres.reading.picture import AnyPicture, Picture, Pixels, load
 from chiffres.reading.result import ReadDigit, Reading
 from chiffres.reading.segment import Piece
+from chiffres.reading.shades import colour_alone, smoothed, to_shades
 from chiffres.reading.usual import NO_DIGIT
 
 LIKELY = 0.5
@@ -119,9 +126,17 @@ class Reader:
         if cut_out:
             return cut_out
         page = self._of_either_polarity(shades)
-        if page.ink.noise <= NOISY or beyond_bars(page):
+        if page.ink.noise > NOISY and not beyond_bars(page):
+            page = better(self._of_either_polarity(to_shades(smoothed(picture.pixels))), page)
+        return page if all_is_read(page) else self._in_colour(picture.pixels, page)
+
+    def _in_colour(self, pixels: Pixels, page: Page) -> Page:
+        """Return the page of what has a colour of its own, if more of the digits are seen there."""
+        shades = colour_alone(pixels)
+        if shades is None:
             return page
-        return better(self._of_either_polarity(to_shades(smoothed(picture.pixels))), page)
+        coloured = self._of_either_polarity(shades)
+        return coloured if is_clearer(coloured, page) else page
 
     def _cut_out(self, shades: Pixels) -> Page | None:
         """Return the page of a picture that digits fill, if there is nothing else on it."""
