@@ -110,6 +110,16 @@ def test_a_number_in_one_stroke_is_larger_than_the_print(
     assert reader.read(sheet).text == number
 
 
+@pytest.mark.parametrize("number", ["4628", "2675"])
+def test_larger_digits_that_touch_are_in_reading_order(
+    reader: Reader, sure: Sure, number: str
+) -> None:
+    large, small = touching(sure, number, 150), written(sure, "845", 60)
+    small = np.pad(small, ((80, 80), (0, large.shape[1] - small.shape[1])))
+    assert reader.read(on_paper(np.vstack([large, small]))).lines == (number, "845")
+    assert reader.read(on_paper(np.vstack([small, large]))).lines == ("845", number)
+
+
 @pytest.mark.parametrize("number", ["83", "90", "69"])
 def test_the_edge_of_a_paper_is_no_measure_of_digits(
     reader: Reader, sure: Sure, number: str

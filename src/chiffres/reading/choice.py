@@ -58,8 +58,9 @@ def is_clearer(coloured: Page, page: Page) -> bool:
     least = SMALL * max(each.piece.height for each in read)
     if len(read) < MOSTLY_READ * sum(each.piece.height >= least for each in coloured.found):
         return False
-    others = [each for each in page.found if not _is_any_within(each, read)]
-    gone = [each for each in others if any(each is it for it in before)]
+    others, gone = (
+        [each for each in some if not _is_any_within(each, read)] for some in (page.found, before)
+    )
     if not gone:
         return _ink_read(read) > MORE * _ink_read(before)
     are_letters = len(gone) <= DIGITS_IN_LINE * len(others)

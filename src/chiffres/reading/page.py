@@ -108,8 +108,8 @@ def read_page(ink: Ink, networks: Networks, touching: bool = True) -> Page:
     lines = [[by_piece[id(p)] for p in line] for line in in_lines([m.piece for m in mains])]
     _put_beside(fragments, lines)
     read = read_lines(sheet, lines, networks, touching)
-    if touching:
-        read += _larger_writing(sheet, tall, networks)
+    for line in _larger_writing(sheet, tall, networks) if touching else []:
+        read.insert(sum(_middle(other) < _middle(line) for other in read), line)
     return Page(ink, clean, read, [each for line in read for each in line] + tall)
 
 
@@ -118,6 +118,11 @@ def _larger_writing(sheet: Sheet, tall: Sequence[Found], networks: Networks) -> 
     lines = [[each] for each in tall if each.piece.width > WIDE * each.piece.height]
     read = read_lines(sheet, lines, networks)
     return [line for line in read if all(each.cut_from for each in line)]
+
+
+def _middle(line: Sequence[Found]) -> float:
+    """Return how far down a line is, in pixels."""
+    return float(np.mean([(found.piece.top + found.piece.bottom) / 2 for found in line]))
 
 
 def without_stains(sheet: Sheet, found: Sequence[Found], classify: Classify) -> list[Found]:

@@ -58,7 +58,7 @@ def colour_alone(pixels: Pixels) -> Pixels | None:
     C. Lu and M. Drew, On the Removal of Shadows from Images, IEEE PAMI 28 (1), 2006).
 
     Returns:
-        ``(height, width)`` uint8, 128 = as the surroundings; None where hardly anything has one.
+        ``(height, width)`` uint8, 128 = as most of the picture; None where hardly anything has one.
     """
     if pixels.ndim == 2:
         return None
