@@ -14,6 +14,8 @@ from PIL import Image
 Grey = npt.NDArray[np.uint8]
 Sure = dict[int, list[Grey]]
 """Eight digits of each value that are surely read."""
+BLUE = (40, 60, 160)
+"""The ink of a blue pen: red, green and blue."""
 
 
 def enlarged(digit: Grey, height: int) -> Grey:

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from chiffres.reading.shades import colour_alone
-from tests.reading.made import Grey, Sure, in_colour, written
-
-BLUE = (40, 60, 160)
+from tests.reading.made import BLUE, Grey, Sure, in_colour, written
 
 
 @pytest.fixture

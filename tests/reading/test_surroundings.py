@@ -20,10 +20,10 @@ from chiffres.reading.segment import Piece
 from chiffres.reading.surroundings import stands_out
 from chiffres.reading.usual import Usual, usual_digit
 from chiffres.reading.words import numbers
-from tests.reading.made import Grey, Sure, enlarged, in_colour, on_paper, touching, written
+from tests.reading.made import BLUE, Grey, Sure, enlarged, in_colour, on_paper, touching, written
 
 Shade = int | tuple[int, int, int]
-BLUE, RED, BLACK = (40, 60, 160), (190, 40, 50), (45, 45, 50)
+RED, BLACK = (190, 40, 50), (45, 45, 50)
 
 
 def printed(sheet: Grey, word: str, where: tuple[int, int], size: int, shade: Shade) -> Grey:
@@ -143,14 +143,21 @@ def test_writing_in_colour_is_read_beside_print_as_large(
 def test_writing_in_colour_is_read_in_broad_black_boxes(
     reader: Reader, sure: Sure, number: str
 ) -> None:
-    ink = written(sure, number, 50, 26)
-    sheet = in_colour(ink, (30, 120, 80), 54)
-    gaps = np.flatnonzero(ink.max(axis=0) == 0)
-    ends = [x for x in gaps.tolist() if x - 1 not in gaps] + [ink.shape[1]]
-    starts = [0, *(x + 26 for x in ends[:-1])]
-    for start, end in zip(starts, ends, strict=True):
-        cv2.rectangle(sheet, (54 + start - 12, 44), (54 + end + 11, 114), BLACK, 8)
+    cells = [np.pad(written(sure, value, 50), 26) for value in number]
+    sheet = in_colour(np.hstack(cells), (30, 120, 80))
+    right = 20
+    for cell in cells:
+        left, right = right, right + cell.shape[1]
+        cv2.rectangle(sheet, (left + 12, 32), (right - 13, 20 + len(cell) - 13), BLACK, 8)
     assert reader.read(cv2.GaussianBlur(sheet, (0, 0), 1.5)).text == number
+
+
+@pytest.mark.parametrize("dark", [0.6, 0.8])
+def test_writing_in_colour_is_read_across_a_shadow(reader: Reader, sure: Sure, dark: float) -> None:
+    sheet = in_colour(np.pad(written(sure, "4807"), ((0, 0), (260, 0))), BLUE)
+    sheet = printed(sheet, "Total", (10, 15), 50, BLACK)
+    light = np.where(np.arange(sheet.shape[1]) < sheet.shape[1] - 150, 1, dark)
+    assert reader.read(np.rint(sheet * light[:, None]).astype(np.uint8)).text == "4807"
 
 
 def test_a_number_in_black_is_read_beside_one_in_colour(reader: Reader, sure: Sure) -> None:

@@ -49,8 +49,9 @@ def all_is_read(page: Page) -> bool:
 def is_clearer(coloured: Page, page: Page) -> bool:
     """Whether what is read in colour alone is to be read, most of what is found there.
 
-    Either it is more, and all that was read before is among it. Or it was found before, too, and
-    the rest, which is grey, is print: not many of its letters look like digits.
+    Either it is more, and all that was read before is among it. Or half of it was found before,
+    too, none was read as anything else, and the rest, which is grey, is print: not many of its
+    letters look like digits.
     """
     read, before = _plausibly_read(coloured), all_read(page)
     if not read or not beyond_bars(coloured):
@@ -64,8 +65,10 @@ def is_clearer(coloured: Page, page: Page) -> bool:
     if not gone:
         return _ink_read(read) > MORE * _ink_read(before)
     are_letters = len(gone) <= DIGITS_IN_LINE * len(others)
-    seen = all(_is_seen(each, page.found) for each in read)
-    return are_letters and seen and all(_is_grey(each, coloured) for each in gone)
+    seen = sum(_is_seen(each, page.found) for each in read)
+    same = all(_is_seen(each, read) for each in before if _is_any_within(each, read))
+    stays = 2 * seen >= len(read) and same
+    return are_letters and stays and all(_is_grey(each, coloured) for each in gone)
 
 
 def _is_grey(found: Found, coloured: Page) -> bool:
@@ -87,7 +90,7 @@ def _is_within(piece: Piece, other: Piece) -> bool:
 def _is_seen(found: Found, others: Sequence[Found]) -> bool:
     """Whether a digit is among others, in the same place."""
     return any(
-        other.digit == found.digit and _is_same(other.piece, found.piece) for other in others
+        other.digit == found.digit and _is_within(other.piece, found.piece) for other in others
     )
 
 

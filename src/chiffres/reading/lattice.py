@@ -12,9 +12,10 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from chiffres.data.normalize import normalize, pen_width
 from chiffres.data.strokes import Floats
@@ -220,9 +221,16 @@ def _surer(middle: Middle, part: Found) -> Floats:
 
 def usual_height(written: Sequence[Found]) -> int:
     """Return the height of most of the ink: many specks weigh no more than a digit, nor a stain."""
-    found = sorted(written, key=lambda each: each.piece.height)
-    weights = np.cumsum([each.piece.height**2 * each.strength for each in found])
-    return found[int(np.searchsorted(weights, weights[-1] / 2))].piece.height
+    heights = np.array([each.piece.height for each in written])
+    strengths = np.array([each.strength for each in written])
+    return int(weighted_median(heights, heights**2 * strengths))
+
+
+def weighted_median(values: npt.NDArray[Any], weights: npt.NDArray[Any]) -> float:
+    """Return the lowest of the values which, with all that are lower, have half of the weight."""
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
 def line_height(line: Sequence[Found]) -> float:

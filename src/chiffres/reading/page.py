@@ -108,16 +108,24 @@ def read_page(ink: Ink, networks: Networks, touching: bool = True) -> Page:
     lines = [[by_piece[id(p)] for p in line] for line in in_lines([m.piece for m in mains])]
     _put_beside(fragments, lines)
     read = read_lines(sheet, lines, networks, touching)
-    for line in _larger_writing(sheet, tall, networks) if touching else []:
+    larger = _larger_writing(sheet, tall, networks) if touching else {}
+    for line in larger.values():
         read.insert(sum(_middle(other) < _middle(line) for other in read), line)
-    return Page(ink, clean, read, [each for line in read for each in line] + tall)
+    whole = [each for each in tall if id(each) not in larger]
+    return Page(ink, clean, read, [each for line in read for each in line] + whole)
 
 
-def _larger_writing(sheet: Sheet, tall: Sequence[Found], networks: Networks) -> list[list[Found]]:
-    """Return the digits in what is far taller than a line, and several that touch, or none."""
-    lines = [[each] for each in tall if each.piece.width > WIDE * each.piece.height]
-    read = read_lines(sheet, lines, networks)
-    return [line for line in read if all(each.cut_from for each in line)]
+def _larger_writing(
+    sheet: Sheet, tall: Sequence[Found], networks: Networks
+) -> dict[int, list[Found]]:
+    """Return, by the identity of a find far taller than a line, the digits that touch in it."""
+    wide = [each for each in tall if each.piece.width > WIDE * each.piece.height]
+    read = read_lines(sheet, [[each] for each in wide], networks)
+    return {
+        id(each): line
+        for each, line in zip(wide, read, strict=True)
+        if all(digit.cut_from for digit in line)
+    }
 
 
 def _middle(line: Sequence[Found]) -> float:

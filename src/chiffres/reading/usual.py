@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chiffres.reading.ink import Floats
-from chiffres.reading.lattice import Found
+from chiffres.reading.lattice import Found, weighted_median
 from chiffres.reading.page import STICK
 from chiffres.reading.segment import Piece
 
@@ -67,7 +66,7 @@ def usual_digit(accepted: Sequence[Found], at_edge: Callable[[Found], bool]) -> 
         return None
     values = np.array([(found.strength, found.pen, _size(found.piece)) for found in sure])
     weights = values[:, 0] * values[:, 2] ** 2
-    return Usual(*(_median(column, weights) for column in values.T))
+    return Usual(*(weighted_median(column, weights) for column in values.T))
 
 
 def _weight(bar: Found) -> float:
@@ -78,12 +77,6 @@ def _weight(bar: Found) -> float:
 def _size(piece: Piece) -> float:
     """Return the height of a digit, or what it would be if it did not lie on its side."""
     return max(piece.height, LYING * piece.width)
-
-
-def _median(values: Floats, weights: Floats) -> float:
-    order = np.argsort(values)
-    reached = np.cumsum(weights[order])
-    return float(values[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
 def written(line: Sequence[Found], usual: Usual, accept: Accept) -> list[Found]:

@@ -102,14 +102,13 @@ def _scores(line: Sequence[Found], accept: Accept) -> list[float]:
     scores = []
     for _, parts in itertools.groupby(line, key=lambda found: found.cut_from or id(found)):
         found = list(parts)
-        digits = float(np.mean([*map(accept, found)]))
         bars = all(each.digit == STICK for each in found if accept(each))
         if found[0].cut_from:
-            sure = float(np.mean([_share_of(each, accept) for each in found]))
-            digits = (BARS_CUT if bars else ALL_CUT) * sure**2
-        elif bars and not whole:
-            digits *= DOUBTFUL_BAR
-        scores.append(digits)
+            digits = float(np.mean([_share_of(each, accept) for each in found]))
+            scores.append((BARS_CUT if bars else ALL_CUT) * digits**2)
+        else:
+            score = DOUBTFUL_BAR if bars and not whole else 1.0
+            scores.append(score * accept(found[0]))
     return scores
 
 
