@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from pathlib import Path
 
@@ -14,13 +13,21 @@ from PIL import Image, ImageDraw, ImageFont
 
 from chiffres.reading import Reader
 from chiffres.reading.ink import Ink
-from chiffres.reading.lattice import Found
 from chiffres.reading.page import STICK, Page
 from chiffres.reading.segment import Piece
 from chiffres.reading.surroundings import stands_out
-from chiffres.reading.usual import Usual, usual_digit
-from chiffres.reading.words import numbers
-from tests.reading.made import BLUE, Grey, Sure, enlarged, in_colour, on_paper, touching, written
+from chiffres.reading.usual import usual_digit
+from tests.reading.made import (
+    BLUE,
+    Grey,
+    Sure,
+    enlarged,
+    found,
+    in_colour,
+    on_paper,
+    touching,
+    written,
+)
 
 Shade = int | tuple[int, int, int]
 RED, BLACK = (190, 40, 50), (45, 45, 50)
@@ -216,11 +223,6 @@ def test_a_paper_that_leaves_the_picture_on_three_sides_is_no_7(reader: Reader) 
     assert reader.read(sheet).text == ""
 
 
-def found(value: int, piece: Piece, strength: float) -> Found:
-    probabilities = np.eye(10, dtype=np.float32)[value]
-    return Found(piece, np.zeros((28, 28), np.uint8), probabilities, strength, 6)
-
-
 @pytest.mark.parametrize(("around", "is_out"), [(40, True), (200, False)])
 def test_what_is_within_strokes_does_not_stand_out(around: int, is_out: bool) -> None:
     """A light square, in a dark frame, on dark paper or on light."""
@@ -240,15 +242,3 @@ def test_of_bars_alone_the_usual_is_the_strong_one_not_the_long_one() -> None:
     usual = usual_digit([short, edge], at_edge=lambda _: False)
     assert usual is not None
     assert usual.strength == 139
-
-
-@pytest.mark.parametrize(("confidence", "is_number"), [(0.76, True), (0.4, False)])
-def test_a_likely_part_of_digits_that_touch_counts_as_one(
-    confidence: float, is_number: bool
-) -> None:
-    five = found(5, Piece((1,), 0, 0, 60, 100, 900), 200)
-    one = found(1, Piece((2,), 60, 0, 70, 100, 400), 200)
-    doubtful = dataclasses.replace(one, probabilities=confidence * one.probabilities, cut_from=7)
-    line = [dataclasses.replace(five, cut_from=7), doubtful, one]
-    read = numbers(line, Usual(200, 6, 100), lambda each: each.confidence > 0.8)
-    assert bool(read) is is_number

@@ -97,6 +97,18 @@ def test_touching_rings_are_cut_where_they_touch(height: int) -> None:
     assert where == pytest.approx(ink.shape[1] / 2, abs=0.06 * height)
 
 
+def test_a_narrow_digit_keeps_its_ink() -> None:
+    """The cut to its left goes through more ink than the one to its right, and stays there."""
+    ink = np.zeros((162, 142), np.uint8)
+    for x in (40, 70, 100):
+        cv2.line(ink, (x, 6), (x, 155), 255, 10)
+    for x, y in ((40, 20), (40, 140), (70, 80)):
+        cv2.line(ink, (x, y), (x + 30, y), 255, 10)
+    left, right = cut_between(ink, [(45, 65), (75, 95)])
+    assert 45 < left.min() <= left.max() <= 65
+    assert 75 <= right.min() <= right.max() <= 96
+
+
 @given(st.integers(2, 70), st.integers(2, 90), st.integers(0, 2**32 - 1))
 def test_seams_never_cross(height: int, width: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

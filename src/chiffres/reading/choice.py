@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from chiffres.data.strokes import CONTOUR
 from chiffres.reading.ink import SPANNING
-from chiffres.reading.lattice import SMALL, Found, union
+from chiffres.reading.lattice import SMALL, SURE, Found, union
 from chiffres.reading.page import STICK, Page
 from chiffres.reading.segment import Piece
 from chiffres.reading.usual import Accept, is_solid
@@ -173,8 +173,9 @@ def _plausibly_read(page: Page) -> list[Found]:
 
 
 def _is_plausible(found: Found) -> bool:
-    """Whether a find is a whole piece, and no broader than what a pen draws."""
-    return not found.cut_from and found.pen <= BROADEST * found.piece.height
+    """Whether a find is no broader than what a pen draws, and is sure if it was cut."""
+    sure = not found.cut_from or found.confidence >= SURE
+    return sure and found.pen <= BROADEST * found.piece.height
 
 
 def _is_outline(found: Found, others: Sequence[Found]) -> bool:

@@ -14,8 +14,9 @@ from chiffres.reading.picture import Pixels
 
 HEIGHT = 56
 """Paths are looked for in the piece at this height, in pixels."""
-REACH = 0.25
-"""How far a path may go to either side, as a share of the height: digits lean and bulge."""
+REACHES = (0.25, 0.08)
+"""How far a path may go to either side, as a share of the height: digits lean and bulge; and one
+beside a narrow digit is not to go round it."""
 ENTERED, THROUGH, ASIDE = 1.0, 0.5, 0.1
 """What it costs to enter ink, and for each width of a stroke to go through it and to go aside.
 
@@ -37,7 +38,9 @@ def cut_between(
     height, width = (max(2, round(side * scale)) for side in piece.shape)
     inked = (piece >= CONTOUR).astype(np.float32)
     small = cv2.resize(inked, (width, height), interpolation=cv2.INTER_AREA)
-    paths, costs = _cheapest_paths(small, max(1.0, pen_width(piece) * scale))
+    pen = max(1.0, pen_width(piece) * scale)
+    ways = [_cheapest_paths(small, pen, max(1, round(reach * height))) for reach in REACHES]
+    paths, costs = (np.concatenate(some) for some in zip(*ways, strict=True))
     at = paths.mean(axis=1)
     cuts = []
     for ends in between:
@@ -48,21 +51,21 @@ def cut_between(
     return cuts
 
 
-def _cheapest_paths(ink: Floats, pen: float) -> tuple[npt.NDArray[np.intp], Floats]:
+def _cheapest_paths(ink: Floats, pen: float, reach: int) -> tuple[npt.NDArray[np.intp], Floats]:
     """Return for each column the cheapest path from top to bottom near it, and its cost.
 
-    A path goes down one row at a time, at most one column aside, and stays within ``REACH`` of its
+    A path goes down one row at a time, at most one column aside, and stays within reach of its
     column.
 
     Args:
         ink: ``(height, width)``, 0 = paper to 1 = ink.
         pen: the width of a stroke, in its pixels.
+        reach: how far a path may go to either side, in its pixels.
 
     Returns:
         ``(width, height)`` columns, and ``(width,)``.
     """
     height, width = ink.shape
-    reach = max(1, round(REACH * height))
     through, aside = THROUGH / pen, ASIDE / pen
     padded = cv2.copyMakeBorder(ink, 0, 0, reach + 2, reach + 2, cv2.BORDER_CONSTANT)
     here, above = padded[1:, 1:-1], padded[:-1]

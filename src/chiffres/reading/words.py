@@ -56,7 +56,10 @@ def _chosen(
     """Return the words of which enough is digits; of a line of text those that are long numbers."""
     enough = [share(word, accept) >= _enough(word) for word in words]
     if share(line, accept) >= _enough(line):  # single digits far apart are words, too
-        enough = [each or len(word) == 1 for each, word in zip(enough, words, strict=True)]
+        enough = [
+            each or len(word) == 1 or _is_cut_in_digits(word, accept)
+            for each, word in zip(enough, words, strict=True)
+        ]
         return list(itertools.compress(words, enough))
     chosen = list(itertools.compress(words, enough))
     if 2 * sum(map(len, chosen)) < len(line):
@@ -110,6 +113,12 @@ def _scores(line: Sequence[Found], accept: Accept) -> list[float]:
             score = DOUBTFUL_BAR if bars and not whole else 1.0
             scores.append(score * accept(found[0]))
     return scores
+
+
+def _is_cut_in_digits(word: Sequence[Found], accept: Accept) -> bool:
+    """Whether digits touch in a word, as many likely ones as make a number of others."""
+    likely = float(np.mean([_share_of(each, accept) for each in word]))
+    return any(each.cut_from for each in word) and likely >= DIGITS_IN_WORD
 
 
 def _share_of(part: Found, accept: Accept) -> float:
