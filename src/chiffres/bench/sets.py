@@ -182,7 +182,12 @@ def cut_outs(digits: Digits, n: int, seed: int) -> list[Case]:
 
 SQUARE = 16
 """The side of what is cut out, in pixels, as in the digits of the United States Postal Service."""
-ENLARGED = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC, "lanczos": cv2.INTER_LANCZOS4}
+ENLARGED = {
+    "nearest": cv2.INTER_NEAREST,
+    "linear": cv2.INTER_LINEAR,
+    "cubic": cv2.INTER_CUBIC,
+    "lanczos": cv2.INTER_LANCZOS4,
+}
 """How pictures are enlarged."""
 
 

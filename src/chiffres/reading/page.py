@@ -34,6 +34,8 @@ LEAST_GAP = 2.0
 MOST_PARTS = 6
 """A digit is not broken into more parts."""
 
+FEWEST = 6
+"""A digit of fewer pixels along its longer side cannot be told from a speck."""
 LOWEST = 2.5
 """No digit is lower than this, in widths of the pen; what is may look like one, but is a speck."""
 STICK = 1
@@ -100,7 +102,7 @@ def read_page(ink: Ink, networks: Networks, touching: bool = True) -> Page:
     pieces = without_stains(sheet, pieces, networks.classify)
     found = _mended(sheet, pieces, networks.classify)
     found = _without_slivers(found, clean.shape)
-    least = LEAST_DETAIL * max(clean.shape)
+    least = max(FEWEST, LEAST_DETAIL * max(clean.shape))
     mains, fragments, tall = _sorted_out(found, least, LOWEST * usual_pen(clean), clean.shape)
     if not mains:
         return Page(ink, clean, [], tall)

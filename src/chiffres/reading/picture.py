@@ -21,6 +21,7 @@ from PIL import Image
 
 from chiffres.data.image import MAX_PIXELS, eight_bits, on_paper, open_image
 from chiffres.errors import ImageError
+from chiffres.reading.blocks import without_blocks
 
 Pixels = npt.NDArray[np.uint8]
 AnyPicture: TypeAlias = "str | Path | bytes | Image.Image | npt.NDArray[np.generic]"
@@ -46,7 +47,8 @@ class Picture:
     """A picture, upright.
 
     Attributes:
-        pixels: ``(height, width)`` or ``(height, width, 3)`` RGB uint8, maybe reduced.
+        pixels: ``(height, width)`` or ``(height, width, 3)`` RGB uint8, maybe reduced; where it was
+            enlarged without smoothing, as it was before.
         width: of the whole picture, upright, in pixels before it was reduced.
         height: likewise.
     """
@@ -141,7 +143,8 @@ def _reduced_size(width: int, height: int) -> tuple[int, int]:
 
 
 def _reduced(pixels: Pixels, width: int, height: int) -> Picture:
-    size = _reduced_size(width, height)
+    pixels = without_blocks(pixels)
+    size = _reduced_size(pixels.shape[1], pixels.shape[0])
     if pixels.shape[0] * pixels.shape[1] > MOST_PIXELS:
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
     return Picture(pixels, width, height)

@@ -1,0 +1,158 @@
+"""Pictures that were enlarged without smoothing: what was a pixel is a block of many equal ones.
+
+The corners of blocks are no strokes. Each block is made the pixel again that it was.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from chiffres.data.strokes import Pixels, bounds
+
+SAMPLED = 32
+"""In so many rows and columns it is looked first whether a picture may have blocks: few have."""
+FEWEST_EDGES = 4
+"""With fewer edges between blocks, across or down, there is no telling."""
+KINDS = ((0, 2), (64, 6))
+"""By how much blocks differ from their neighbours somewhere, in grey levels, and the size they have
+at least, in pixels: all are alike inside, or nearly, where they were compressed as a JPEG."""
+MOST_SHADES = 4
+"""A picture of no more shades is drawn of straight lines, and was not enlarged."""
+OFF = 1.0
+"""How far from where it should be an edge between two blocks is, in pixels, at most."""
+ROUNDED = 0.6
+"""What is left of a gap, counted in blocks, and is none: some have 3 pixels where others have 2."""
+LOST = 0.1
+"""The share of what differs in a picture that does within its blocks, at most."""
+UNLIKE, AROUND, LEAST_SIDE = 64, 0.6, 6
+"""A picture in a margin differs from it by more than so many grey levels in three corners and along
+that share of its sides, each at least so many pixels long: no digit is as square."""
+
+
+class Grid(NamedTuple):
+    """Where the blocks are along one side of a picture.
+
+    Attributes:
+        middles: of each block, a pixel in its middle.
+        block_of: of each pixel, its block.
+    """
+
+    middles: npt.NDArray[np.intp]
+    block_of: npt.NDArray[np.intp]
+
+
+def without_blocks(pixels: Pixels) -> Pixels:
+    """Return a picture with one pixel for each of its blocks, or as it is if it has none.
+
+    Blocks are all of one size, maybe no whole number of pixels, and may begin anywhere.
+
+    Args:
+        pixels: ``(height, width)`` or ``(height, width, 3)`` uint8.
+    """
+    step_y, step_x = (max(1, side // SAMPLED) for side in pixels.shape[:2])
+    some = pixels[:, ::step_x], pixels[::step_y].swapaxes(0, 1)
+    for differ, least in KINDS:
+        if any(_smallest(_edges(each, differ)) < least for each in some):
+            continue
+        rows, columns = (
+            _grid(_edges(each, differ), len(each)) for each in (pixels, pixels.swapaxes(0, 1))
+        )
+        if rows and columns:
+            small = pixels[rows.middles][:, columns.middles]
+            enlarged = small[rows.block_of][:, columns.block_of]
+            within, all_over = (
+                cv2.absdiff(pixels, other).mean()
+                for other in (enlarged, np.full_like(pixels, np.median(pixels)))
+            )
+            if within <= LOST * all_over and len(np.unique(small)) > MOST_SHADES:
+                return _without_margin(np.ascontiguousarray(small))
+    return pixels
+
+
+def _without_margin(pixels: Pixels) -> Pixels:
+    """Return a picture in a plain margin, of quite another colour, as if it went on there.
+
+    Plots have such: a light digit on black, which may touch the white around it.
+    """
+    colours = pixels.reshape(*pixels.shape[:2], -1)
+    other = np.abs(colours.astype(np.int16) - colours[0, 0]).max(axis=2)
+    if not other.any():
+        return pixels
+    top, bottom, left, right = bounds(other > 0)
+    inside = np.s_[top:bottom, left:right]
+    unlike = other[inside] > UNLIKE
+    corners = unlike[[0, 0, -1, -1], [0, -1, 0, -1]]
+    if min(unlike.shape) < LEAST_SIDE or corners.sum() < 3 or _border(unlike).mean() < AROUND:
+        return pixels
+    filled = np.empty_like(colours)
+    filled[:] = np.median(_border(colours[inside]), axis=0)
+    filled[inside] = colours[inside]
+    return filled.reshape(pixels.shape)
+
+
+def _border(area: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return what is along the four sides of an area."""
+    return np.concatenate([area[0], area[-1], area[:, 0], area[:, -1]])
+
+
+def _edges(pixels: Pixels, differ: int) -> npt.NDArray[np.intp]:
+    """Return the rows that somewhere differ by more than that from the one above."""
+    flat = pixels.reshape(len(pixels), -1)
+    steps = np.maximum(flat[1:], flat[:-1]) - np.minimum(flat[1:], flat[:-1])
+    return 1 + np.flatnonzero((steps > differ).any(axis=1))
+
+
+def _smallest(edges: npt.NDArray[np.intp]) -> int:
+    """Return how far two edges are apart, at least; 0 where there are too few to tell."""
+    return int(np.diff(edges).min()) if len(edges) >= FEWEST_EDGES else 0
+
+
+def _grid(edges: npt.NDArray[np.intp], length: int) -> Grid | None:
+    """Return the blocks between edges, along a side so long, or None where they are of no size."""
+    gaps = np.diff(edges)
+    size = float(gaps[gaps <= 1.5 * gaps.min()].mean())
+    numbers = [0]
+    for gap, edge in zip(gaps, edges[1:], strict=True):  # the longer the way, the surer the size
+        numbers.append(numbers[-1] + math.ceil(gap / size - ROUNDED))
+        size = (edge - edges[0]) / numbers[-1]
+    blocks = np.array(numbers)
+    if np.ptp(edges - size * blocks) > 2 * OFF:
+        return None
+    usual = round(length / size)
+    off, whole = min(
+        (_off(edges, blocks, length, count), count) for count in range(usual - 1, usual + 2)
+    )
+    if off <= OFF:  # as a rule the whole side is so many blocks
+        start, count, size = 0.0, whole, length / whole
+        first = round(edges[0] / size)
+    else:
+        first = max(1, math.ceil((edges[0] - 2 * OFF) / size))
+        after = max(1, math.ceil((length - edges[-1] - 2 * OFF) / size))
+        start, count = edges[0] - first * size, first + blocks[-1] + after
+    begins = np.rint(start + np.arange(count) * size)
+    begins[first + blocks] = edges
+    middles = start + (np.arange(count) + 0.5) * size
+    return Grid(
+        np.clip(middles, 0, length - 1).astype(np.intp),
+        np.maximum(0, np.searchsorted(begins, np.arange(length), side="right") - 1),
+    )
+
+
+def _off(
+    edges: npt.NDArray[np.intp], blocks: npt.NDArray[np.intp], length: int, count: int
+) -> float:
+    """Return how far edges are off, from where they should be or from each other's place.
+
+    That is if the whole side is so many blocks.
+    """
+    size = length / count
+    first = round(edges[0] / size)
+    if first == 0 or first + blocks[-1] >= count:
+        return math.inf
+    off = edges - (first + blocks) * size
+    return float(max(np.abs(off).max(), np.ptp(off)))
