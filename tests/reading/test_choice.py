@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from chiffres.reading.choice import better
+from chiffres.reading.choice import better, without_rims
 from chiffres.reading.ink import Ink
 from chiffres.reading.lattice import Found
-from chiffres.reading.page import Page
+from chiffres.reading.page import STICK, Page
 from chiffres.reading.segment import Piece
 from tests.reading.made import found
 
@@ -30,3 +30,15 @@ def test_digits_that_touch_count_if_they_are_sure(confidence: float, counts: boo
     ]
     alone, together = page_of(found(7, Piece((1,), 0, 0, 50, 100, 900))), page_of(*parts)
     assert better(together, alone) is (together if counts else alone)
+
+
+@pytest.mark.parametrize(("strength", "is_rim"), [(250, True), (120, False)])
+def test_within_a_broad_1_is_no_digit(strength: float, is_rim: bool) -> None:
+    """But what is stronger may be written on a bar."""
+    bar = found(STICK, Piece((1,), 100, 0, 150, 200, 9_000), strength)
+    rim = found(8, Piece((2,), 102, 2, 148, 198, 900), 180)
+    beside = found(8, Piece((3,), 200, 0, 300, 200, 900), 180)
+    read = without_rims(page_of(bar, rim, beside), page_of(bar))
+    assert [each.piece for line in read.lines for each in line] == [
+        each.piece for each in (bar, rim, beside) if each is not rim or not is_rim
+    ]

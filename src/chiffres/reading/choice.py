@@ -149,18 +149,30 @@ def better(other: Page, page: Page) -> Page:
 
 
 def without_rims(finer: Page, page: Page) -> Page:
-    """Return a page of finer strokes without what is the rim of something solid.
+    """Return a page of finer strokes without what is the rim of something solid, or of a broad 1.
 
     Args:
         finer: the page.
         page: the same with the broad strokes: a disc is whole there.
     """
-    solid = [each.piece for each in page.found if is_solid(each)]
+    solid = [each for each in page.found if is_solid(each)]
+    bars = [each for each in all_read(page) if each.digit == STICK]
     lines = [
-        [each for each in line if not any(_is_same(each.piece, other) for other in solid)]
+        [each for each in line if not _is_rim(each, solid) and not _is_in_bar(each, bars)]
         for line in finer.lines
     ]
     return dataclasses.replace(finer, lines=[line for line in lines if line])
+
+
+def _is_rim(found: Found, solid: Sequence[Found]) -> bool:
+    return any(_is_same(found.piece, other.piece) for other in solid)
+
+
+def _is_in_bar(found: Found, bars: Sequence[Found]) -> bool:
+    """Whether what was found is a part of a bar: it is no stronger, and no bar."""
+    return found.digit != STICK and any(
+        found.piece.share_in(bar.piece) > SAME and found.strength <= bar.strength for bar in bars
+    )
 
 
 def _is_same(piece: Piece, other: Piece) -> bool:
