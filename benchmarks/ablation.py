@@ -84,6 +84,7 @@ def with_effects(times: float, **changes: Any) -> augment.Augmentation:
 VARIANTS = {
     "as it is": Variant(),
     "32 filters in place of 40": Variant(model=functools.partial(reader.build, 32)),
+    "24 filters": Variant(model=functools.partial(reader.build, 24)),
     "effects twice as frequent": Variant(augmentation=with_effects(2)),
     "no effects": Variant(augmentation=with_effects(0, wild=0.0)),
     "no augmentation": Variant(augmentation=None),
@@ -92,6 +93,9 @@ VARIANTS = {
     "nothing to refuse": Variant({"negatives": 0.0, "touching": 0.0}),
     "label smoothing 0.1": Variant({"label_smoothing": 0.1}),
     "weight decay 0.2": Variant({"weight_decay": 0.2}),
+    "SGD": Variant(
+        {"optimizer": "sgd", "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4}
+    ),
     "constant learning rate": Variant({"schedule": "constant", "warmup": 0.0}),
     "float32": Variant({"precision": "float32"}),
 }
