@@ -14,6 +14,9 @@ import numpy.typing as npt
 
 from chiffres.data.strokes import Pixels, bounds
 
+Positions = npt.NDArray[np.intp]
+"""Of pixels, or blocks, along a side of a picture."""
+
 SAMPLED = 32
 """In so many rows and columns it is looked first whether a picture may have blocks: few have."""
 FEWEST_EDGES = 4
@@ -42,8 +45,8 @@ class Grid(NamedTuple):
         block_of: of each pixel, its block.
     """
 
-    middles: npt.NDArray[np.intp]
-    block_of: npt.NDArray[np.intp]
+    middles: Positions
+    block_of: Positions
 
 
 def without_blocks(pixels: Pixels) -> Pixels:
@@ -54,23 +57,19 @@ def without_blocks(pixels: Pixels) -> Pixels:
     Args:
         pixels: ``(height, width)`` or ``(height, width, 3)`` uint8.
     """
-    step_y, step_x = (max(1, side // SAMPLED) for side in pixels.shape[:2])
-    some = pixels[:, ::step_x], pixels[::step_y].swapaxes(0, 1)
     for differ, least in KINDS:
-        if any(_smallest(_edges(each, differ)) < least for each in some):
+        rows = _grid(pixels, differ, least)
+        columns = rows and _grid(pixels.swapaxes(0, 1), differ, least)
+        if not rows or not columns:
             continue
-        rows, columns = (
-            _grid(_edges(each, differ), len(each)) for each in (pixels, pixels.swapaxes(0, 1))
+        small = pixels[rows.middles][:, columns.middles]
+        enlarged = small[rows.block_of][:, columns.block_of]
+        within, all_over = (
+            cv2.absdiff(pixels, other).mean()
+            for other in (enlarged, np.full_like(pixels, np.median(pixels)))
         )
-        if rows and columns:
-            small = pixels[rows.middles][:, columns.middles]
-            enlarged = small[rows.block_of][:, columns.block_of]
-            within, all_over = (
-                cv2.absdiff(pixels, other).mean()
-                for other in (enlarged, np.full_like(pixels, np.median(pixels)))
-            )
-            if within <= LOST * all_over and len(np.unique(small)) > MOST_SHADES:
-                return _without_margin(np.ascontiguousarray(small))
+        if within <= LOST * all_over and len(np.unique(small)) > MOST_SHADES:
+            return _without_margin(np.ascontiguousarray(small))
     return pixels
 
 
@@ -100,42 +99,37 @@ def _border(area: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.concatenate([area[0], area[-1], area[:, 0], area[:, -1]])
 
 
-def _edges(pixels: Pixels, differ: int) -> npt.NDArray[np.intp]:
-    """Return the rows that somewhere differ by more than that from the one above."""
-    flat = pixels.reshape(len(pixels), -1)
-    steps = np.maximum(flat[1:], flat[:-1]) - np.minimum(flat[1:], flat[:-1])
-    return 1 + np.flatnonzero((steps > differ).any(axis=1))
+def _grid(pixels: Pixels, differ: int, least: int) -> Grid | None:
+    """Return the blocks from top to bottom, or None where there are none.
 
-
-def _smallest(edges: npt.NDArray[np.intp]) -> int:
-    """Return how far two edges are apart, at least; 0 where there are too few to tell."""
-    return int(np.diff(edges).min()) if len(edges) >= FEWEST_EDGES else 0
-
-
-def _grid(edges: npt.NDArray[np.intp], length: int) -> Grid | None:
-    """Return the blocks between edges, along a side so long, or None where they are of no size."""
-    gaps = np.diff(edges)
-    size = float(gaps[gaps <= 1.5 * gaps.min()].mean())
-    numbers = [0]
-    for gap, edge in zip(gaps, edges[1:], strict=True):  # the longer the way, the surer the size
-        numbers.append(numbers[-1] + math.ceil(gap / size - ROUNDED))
-        size = (edge - edges[0]) / numbers[-1]
-    blocks = np.array(numbers)
-    if np.ptp(edges - size * blocks) > 2 * OFF:
+    Args:
+        pixels: ``(height, width)`` or ``(height, width, 3)`` uint8.
+        differ: see ``KINDS``.
+        least: likewise.
+    """
+    sampled = pixels[:, :: max(1, pixels.shape[1] // SAMPLED)]
+    if _smallest(_edges(sampled, differ)) < least:
+        return None
+    edges = _edges(pixels, differ)
+    if _smallest(edges) < least:
+        return None
+    length = len(pixels)
+    numbers, size = _counted(edges)
+    if np.ptp(edges - size * numbers) > 2 * OFF:
         return None
     usual = round(length / size)
     off, whole = min(
-        (_off(edges, blocks, length, count), count) for count in range(usual - 1, usual + 2)
+        (_off(edges, numbers, length, count), count) for count in range(usual - 1, usual + 2)
     )
     if off <= OFF:  # as a rule the whole side is so many blocks
         start, count, size = 0.0, whole, length / whole
         first = round(edges[0] / size)
-    else:
+    else:  # or those at its ends are cut off
         first = max(1, math.ceil((edges[0] - 2 * OFF) / size))
         after = max(1, math.ceil((length - edges[-1] - 2 * OFF) / size))
-        start, count = edges[0] - first * size, first + blocks[-1] + after
+        start, count = edges[0] - first * size, first + numbers[-1] + after
     begins = np.rint(start + np.arange(count) * size)
-    begins[first + blocks] = edges
+    begins[first + numbers] = edges
     middles = start + (np.arange(count) + 0.5) * size
     return Grid(
         np.clip(middles, 0, length - 1).astype(np.intp),
@@ -143,16 +137,37 @@ def _grid(edges: npt.NDArray[np.intp], length: int) -> Grid | None:
     )
 
 
-def _off(
-    edges: npt.NDArray[np.intp], blocks: npt.NDArray[np.intp], length: int, count: int
-) -> float:
+def _edges(pixels: Pixels, differ: int) -> Positions:
+    """Return the rows that somewhere differ by more than that from the one above."""
+    flat = pixels.reshape(len(pixels), -1)
+    steps = np.maximum(flat[1:], flat[:-1]) - np.minimum(flat[1:], flat[:-1])
+    return 1 + np.flatnonzero((steps > differ).any(axis=1))
+
+
+def _smallest(edges: Positions) -> int:
+    """Return how far two edges are apart, at least; 0 where there are too few to tell."""
+    return int(np.diff(edges).min()) if len(edges) >= FEWEST_EDGES else 0
+
+
+def _counted(edges: Positions) -> tuple[Positions, float]:
+    """Return how many blocks each edge is beyond the first one, and the size of a block."""
+    gaps = np.diff(edges)
+    size = float(gaps[gaps <= 1.5 * gaps.min()].mean())
+    numbers = [0]
+    for gap, edge in zip(gaps, edges[1:], strict=True):  # the longer the way, the surer the size
+        numbers.append(numbers[-1] + math.ceil(gap / size - ROUNDED))
+        size = float(edge - edges[0]) / numbers[-1]
+    return np.array(numbers), size
+
+
+def _off(edges: Positions, numbers: Positions, length: int, count: int) -> float:
     """Return how far edges are off, from where they should be or from each other's place.
 
     That is if the whole side is so many blocks.
     """
     size = length / count
     first = round(edges[0] / size)
-    if first == 0 or first + blocks[-1] >= count:
+    if first == 0 or first + numbers[-1] >= count:
         return math.inf
-    off = edges - (first + blocks) * size
+    off = edges - (first + numbers) * size
     return float(max(np.abs(off).max(), np.ptp(off)))
