@@ -17,8 +17,8 @@ from chiffres.data.strokes import Pixels, bounds
 Positions = npt.NDArray[np.intp]
 """Of pixels, or blocks, along a side of a picture."""
 
-SAMPLED = 32
-"""In so many rows and columns it is looked first whether a picture may have blocks: few have."""
+FEW, MANY = 32, 512
+"""In so many rows and columns it is looked for blocks: first in few, for few pictures have any."""
 FEWEST_EDGES = 4
 """With fewer edges between blocks, across or down, there is no telling."""
 KINDS = ((0, 2), (64, 6))
@@ -63,10 +63,12 @@ def without_blocks(pixels: Pixels) -> Pixels:
         if not rows or not columns:
             continue
         small = pixels[rows.middles][:, columns.middles]
-        enlarged = small[rows.block_of][:, columns.block_of]
+        down, across = (_step(side, MANY) for side in pixels.shape[:2])
+        some = pixels[::down, ::across]
+        enlarged = small[rows.block_of[::down]][:, columns.block_of[::across]]
         within, all_over = (
-            cv2.absdiff(pixels, other).mean()
-            for other in (enlarged, np.full_like(pixels, np.median(pixels)))
+            cv2.absdiff(some, other).mean()
+            for other in (enlarged, np.full_like(some, np.median(some)))
         )
         if within <= LOST * all_over and len(np.unique(small)) > MOST_SHADES:
             return _without_margin(np.ascontiguousarray(small))
@@ -107,12 +109,10 @@ def _grid(pixels: Pixels, differ: int, least: int) -> Grid | None:
         differ: see ``KINDS``.
         least: likewise.
     """
-    sampled = pixels[:, :: max(1, pixels.shape[1] // SAMPLED)]
-    if _smallest(_edges(sampled, differ)) < least:
-        return None
-    edges = _edges(pixels, differ)
-    if _smallest(edges) < least:
-        return None
+    for lines in (FEW, MANY):
+        edges = _edges(pixels[:, :: _step(pixels.shape[1], lines)], differ)
+        if _smallest(edges) < least:
+            return None
     length = len(pixels)
     numbers, size = _counted(edges)
     if np.ptp(edges - size * numbers) > 2 * OFF:
@@ -135,6 +135,11 @@ def _grid(pixels: Pixels, differ: int, least: int) -> Grid | None:
         np.clip(middles, 0, length - 1).astype(np.intp),
         np.maximum(0, np.searchsorted(begins, np.arange(length), side="right") - 1),
     )
+
+
+def _step(side: int, lines: int) -> int:
+    """Return every how manieth row or column is looked at."""
+    return max(1, side // lines)
 
 
 def _edges(pixels: Pixels, differ: int) -> Positions:
