@@ -15,6 +15,8 @@ from PIL import Image
 from chiffres.data import Dataset
 from chiffres.reading import Reader
 from chiffres.reading.blocks import without_blocks
+from chiffres.reading.drawing import READ, annotated
+from chiffres.reading.picture import load
 from tests.reading.made import Grey, Sure, as_file, enlarged, on_paper
 
 
@@ -91,3 +93,14 @@ def test_a_digit_is_where_it_is_in_the_whole_picture(reader: Reader, sure: Sure)
     assert digit.value == plain.value == 3
     assert digit.confidence == plain.confidence
     assert digit.box == tuple(10 * edge for edge in plain.box)
+
+
+def test_what_was_read_is_drawn_on_the_whole_picture(reader: Reader, optical: Grey) -> None:
+    picture = load(np.pad(optical, 2).repeat(20, axis=0).repeat(20, axis=1))
+    reading = reader.reading(picture, reader.page(picture))
+    drawn = np.asarray(annotated(picture, reading))
+    assert drawn.shape == (240, 240, 3)
+    (digit,) = reading.digits
+    left, top, width, height = digit.box
+    below = drawn[top + height, left + width // 2]
+    assert below.tolist() == list(READ)

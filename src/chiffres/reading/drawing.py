@@ -13,7 +13,7 @@ from chiffres.data.dataset import SIDE
 from chiffres.data.strokes import CONTOUR
 from chiffres.reading.lattice import Found
 from chiffres.reading.page import Page
-from chiffres.reading.picture import Picture, Pixels
+from chiffres.reading.picture import Picture, Pixels, reduced_size
 from chiffres.reading.result import ReadDigit, Reading
 
 READ, UNSURE, PAPER, WORDS = (0, 130, 60), (200, 60, 0), (255, 255, 255), (40, 40, 40)
@@ -28,10 +28,13 @@ SMALLEST_TEXT = 11
 
 
 def annotated(picture: Picture, reading: Reading) -> Image.Image:
-    """Return the picture, reduced as it was read, with each digit in its box."""
+    """Return the picture, reduced as it was read, or in its blocks, with each digit in its box."""
     image = _rgb(picture.pixels)
+    whole = reduced_size(picture.width, picture.height)
+    if 2 * image.width <= whole[0]:
+        image = image.resize(whole, Image.Resampling.NEAREST)
     draw = ImageDraw.Draw(image)
-    across, down = picture.scale
+    across, down = picture.width / image.width, picture.height / image.height
     width = max(1, round(min(image.size) / 300))
     for digit in reading.digits:
         left, top, wide, high = digit.box

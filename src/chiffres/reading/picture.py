@@ -90,7 +90,7 @@ def load(picture: AnyPicture) -> Picture:
 
 def _from_pillow(image: Image.Image) -> Picture:
     width, height = image.size
-    across, down = _reduced_size(width, height)
+    across, down = reduced_size(width, height)
     # a JPEG is decoded at 1/2, 1/4 or 1/8, but not below this size; others ignore it
     image.draft(image.mode, (max(1, 3 * across // 4), max(1, 3 * down // 4)))
     picture = _reduced(_grey_or_rgb(image), width, height)
@@ -137,14 +137,15 @@ def _check_pixels(width: int, height: int) -> None:
         )
 
 
-def _reduced_size(width: int, height: int) -> tuple[int, int]:
+def reduced_size(width: int, height: int) -> tuple[int, int]:
+    """Return the width and height, in pixels, that a picture is reduced to where it is larger."""
     factor = min(1.0, math.sqrt(MOST_PIXELS / (width * height)))
     return max(1, round(width * factor)), max(1, round(height * factor))
 
 
 def _reduced(pixels: Pixels, width: int, height: int) -> Picture:
     pixels = without_blocks(pixels)
-    size = _reduced_size(pixels.shape[1], pixels.shape[0])
+    size = reduced_size(pixels.shape[1], pixels.shape[0])
     if pixels.shape[0] * pixels.shape[1] > MOST_PIXELS:
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
     return Picture(pixels, width, height)
