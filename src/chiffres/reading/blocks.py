@@ -6,12 +6,13 @@ The corners of blocks are no strokes. Each block is made the pixel again that it
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from chiffres.data.image import frame
 from chiffres.data.strokes import Pixels, bounds
 
 Positions = npt.NDArray[np.intp]
@@ -57,9 +58,14 @@ def without_blocks(pixels: Pixels) -> Pixels:
     Args:
         pixels: ``(height, width)`` or ``(height, width, 3)`` uint8.
     """
+    sides = pixels, pixels.swapaxes(0, 1)
+    few = [_steps(side, FEW) for side in sides]
     for differ, least in KINDS:
-        rows = _grid(pixels, differ, least)
-        columns = rows and _grid(pixels.swapaxes(0, 1), differ, least)
+        if any(_smallest(_edges(steps, differ)) < least for steps in few):
+            continue
+        rows, columns = (
+            _grid(_edges(_steps(side, MANY), differ), least, len(side)) for side in sides
+        )
         if not rows or not columns:
             continue
         small = pixels[rows.middles][:, columns.middles]
@@ -88,46 +94,28 @@ def _without_margin(pixels: Pixels) -> Pixels:
     inside = np.s_[top:bottom, left:right]
     unlike = other[inside] > UNLIKE
     corners = unlike[[0, 0, -1, -1], [0, -1, 0, -1]]
-    if min(unlike.shape) < LEAST_SIDE or corners.sum() < 3 or _border(unlike).mean() < AROUND:
+    if min(unlike.shape) < LEAST_SIDE or corners.sum() < 3 or frame(unlike).mean() < AROUND:
         return pixels
     filled = np.empty_like(colours)
-    filled[:] = np.median(_border(colours[inside]), axis=0)
+    filled[:] = np.median(frame(colours[inside]), axis=0)
     filled[inside] = colours[inside]
     return filled.reshape(pixels.shape)
 
 
-def _border(area: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return what is along the four sides of an area."""
-    return np.concatenate([area[0], area[-1], area[:, 0], area[:, -1]])
-
-
-def _grid(pixels: Pixels, differ: int, least: int) -> Grid | None:
-    """Return the blocks from top to bottom, or None where there are none.
+def _grid(edges: Positions, least: int, length: int) -> Grid | None:
+    """Return the blocks between edges, along a side so long, or None where there are none.
 
     Args:
-        pixels: ``(height, width)`` or ``(height, width, 3)`` uint8.
-        differ: see ``KINDS``.
-        least: likewise.
+        edges: where blocks begin, some of them.
+        least: see ``KINDS``.
+        length: in pixels.
     """
-    for lines in (FEW, MANY):
-        edges = _edges(pixels[:, :: _step(pixels.shape[1], lines)], differ)
-        if _smallest(edges) < least:
-            return None
-    length = len(pixels)
+    if _smallest(edges) < least:
+        return None
     numbers, size = _counted(edges)
     if np.ptp(edges - size * numbers) > 2 * OFF:
         return None
-    usual = round(length / size)
-    off, whole = min(
-        (_off(edges, numbers, length, count), count) for count in range(usual - 1, usual + 2)
-    )
-    if off <= OFF:  # as a rule the whole side is so many blocks
-        start, count, size = 0.0, whole, length / whole
-        first = round(edges[0] / size)
-    else:  # or those at its ends are cut off
-        first = max(1, math.ceil((edges[0] - 2 * OFF) / size))
-        after = max(1, math.ceil((length - edges[-1] - 2 * OFF) / size))
-        start, count = edges[0] - first * size, first + numbers[-1] + after
+    first, start, size, count = _laid(edges, numbers, size, length)
     begins = np.rint(start + np.arange(count) * size)
     begins[first + numbers] = edges
     middles = start + (np.arange(count) + 0.5) * size
@@ -142,11 +130,16 @@ def _step(side: int, lines: int) -> int:
     return max(1, side // lines)
 
 
-def _edges(pixels: Pixels, differ: int) -> Positions:
-    """Return the rows that somewhere differ by more than that from the one above."""
-    flat = pixels.reshape(len(pixels), -1)
-    steps = np.maximum(flat[1:], flat[:-1]) - np.minimum(flat[1:], flat[:-1])
-    return 1 + np.flatnonzero((steps > differ).any(axis=1))
+def _steps(pixels: Pixels, lines: int) -> Pixels:
+    """Return how much each row differs from the one above where it does most, of some columns."""
+    some = pixels[:, :: _step(pixels.shape[1], lines)].reshape(len(pixels), -1)
+    steps = np.maximum(some[1:], some[:-1]) - np.minimum(some[1:], some[:-1])
+    return np.asarray(steps.max(axis=1), np.uint8)
+
+
+def _edges(steps: Pixels, differ: int) -> Positions:
+    """Return the rows that differ by more than that from the one above."""
+    return 1 + np.flatnonzero(steps > differ)
 
 
 def _smallest(edges: Positions) -> int:
@@ -165,14 +158,24 @@ def _counted(edges: Positions) -> tuple[Positions, float]:
     return np.array(numbers), size
 
 
-def _off(edges: Positions, numbers: Positions, length: int, count: int) -> float:
-    """Return how far edges are off, from where they should be or from each other's place.
+def _laid(
+    edges: Positions, numbers: Positions, size: float, length: int
+) -> tuple[int, float, float, int]:
+    """Return which block the first edge begins, where blocks begin, their size and their number.
 
-    That is if the whole side is so many blocks.
+    As a rule the whole side is a number of blocks; else those at its ends are cut off.
     """
-    size = length / count
-    first = round(edges[0] / size)
-    if first == 0 or first + numbers[-1] >= count:
-        return math.inf
-    off = edges - (first + numbers) * size
-    return float(max(np.abs(off).max(), np.ptp(off)))
+    usual = round(length / size)
+    fitting = []
+    for count in range(usual - 1, usual + 2):
+        first = round(edges[0] * count / length)
+        off = edges - (first + numbers) * length / count
+        most = max(np.abs(off).max(), np.ptp(off))
+        if most <= OFF and 0 < first < count - numbers[-1]:
+            fitting.append((most, count, first))
+    if fitting:
+        _, count, first = min(fitting)
+        return first, 0.0, length / count, count
+    first = max(1, math.ceil((edges[0] - 2 * OFF) / size))
+    after = max(1, math.ceil((length - edges[-1] - 2 * OFF) / size))
+    return first, edges[0] - first * size, size, first + numbers[-1] + after
